@@ -104,9 +104,7 @@ def pgd(
         path.append(delta)
     deltas = np.array(path)
     left = ((network.preactivation(x + deltas) > 0) != active0).any(axis=1)
-    return PgdPath(
-        deltas, np.array(unprojected), slope0 + deltas @ gradient0, np.logical_or.accumulate(left)
-    )
+    return PgdPath(deltas, np.array(unprojected), slope0 + deltas @ gradient0, np.logical_or.accumulate(left))
 
 
 def _direction(gradient: NDArray, step: str) -> Array:

@@ -151,9 +151,9 @@ def sample_outer(law: str, width: int, rng: np.random.Generator) -> Array:
     """
     require(width >= 1, f"width {width}: allowed is >= 1")
     if law == "signs":
-        return rng.integers(0, 2, width) * 2.0 - 1.0
+        return np.asarray(rng.integers(0, 2, width) * 2.0 - 1.0)
     if law == "scaled_signs":
-        return (rng.integers(0, 2, width) * 2.0 - 1.0) / np.sqrt(width)
+        return np.asarray((rng.integers(0, 2, width) * 2.0 - 1.0) / np.sqrt(width))
     if law == "gaussian":
         return rng.standard_normal(width)
     if law == "bernoulli":

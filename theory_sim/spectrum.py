@@ -30,7 +30,7 @@ Transform = Literal["dft", "dct"]
 
 def _check_shape(shape: tuple[int, ...]) -> None:
     require(
-        1 <= len(shape) <= 3 and all(isinstance(n, int) and n >= 1 for n in shape),
+        len(shape) in (1, 2, 3) and all(isinstance(n, int) and n >= 1 for n in shape),
         f"shape {shape!r}: allowed are (d,), (height, width) and (channels, height, width) with sizes >= 1",
     )
 
@@ -120,7 +120,7 @@ class Band:
         require(self.kind in ("dft", "dct"), f"transform {self.kind!r}: allowed are dft, dct")
         top = float(self.radius.max())
         require(
-            np.isfinite(self.cutoff) and 0 <= self.cutoff,
+            np.isfinite(self.cutoff) and self.cutoff >= 0,
             f"cut-off {self.cutoff}: allowed is 0 ... {top:g} for shape {self.shape}",
         )
 

@@ -6,6 +6,7 @@ import math
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from theory_sim.descent.collapsed import assemble
 from theory_sim.descent.trajectory import Trajectory
@@ -13,7 +14,7 @@ from theory_sim.training import LOSSES, Training
 
 
 @nb.njit(cache=True, inline="always")
-def _value_and_slope(code, b, leak, s):
+def _value_and_slope(code: int, b: float, leak: float, s: float) -> tuple[float, float]:
     """σ(s) and σ'(s) of the activation with index `code` in ACTIVATIONS."""
     if code == 0:  # relu
         return (s, 1.0) if s > 0.0 else (0.0, 0.0)
@@ -29,7 +30,20 @@ def _value_and_slope(code, b, leak, s):
 
 
 @nb.njit(cache=True, nogil=True)
-def _recursion(code, b, leak, loss, start, outer, norm2, label, rate, shift, output, residual):
+def _recursion(
+    code: int,
+    b: float,
+    leak: float,
+    loss: int,
+    start: NDArray,
+    outer: NDArray,
+    norm2: float,
+    label: float,
+    rate: float,
+    shift: NDArray,
+    output: NDArray,
+    residual: NDArray,
+) -> None:
     """Fill shift (T+1, m), output and residual (T+1,); stop at the first residual that is not finite."""
     m = outer.size
     slopes = np.empty(m)

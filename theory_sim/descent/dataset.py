@@ -6,6 +6,7 @@ matrix G = X Xᵀ: O(m·n²) a step instead of O(m·n·d).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,7 @@ def run_dataset(training: DatasetTraining, engine: str = "collapsed") -> Dataset
     return DatasetTrajectory(training, output, residual, gradient, last)
 
 
-def _reference_steps(training: DatasetTraining):
+def _reference_steps(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
     """Yield (f, ℓ', ∇ₓf at the probes) at t = 0, 1, ...: the weight matrix itself is updated."""
     inputs, outer, act = training.inputs, training.network.outer, training.network.activation
     weights = training.network.weights.copy()
@@ -109,7 +110,7 @@ def _reference_steps(training: DatasetTraining):
         weights -= training.learning_rate / len(inputs) * update
 
 
-def _collapsed_steps(training: DatasetTraining):
+def _collapsed_steps(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
     """The same in the span of the samples: only P (m, n) changes."""
     inputs, net, act = training.inputs, training.network, training.network.activation
     gram, cross = inputs @ inputs.T, inputs @ training.probes.T

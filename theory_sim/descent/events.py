@@ -9,6 +9,7 @@ C_{t+k} - C* = (C_t - C*)(1-r)^k around C* = (A₁-y)/(‖x‖² A₂): the step
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -22,7 +23,7 @@ NEVER = np.int64(2**62)
 
 
 @nb.njit(cache=True)
-def _first_reach(deviation, factor, level, upwards):
+def _first_reach(deviation: float, factor: float, level: float, upwards: bool) -> Any:
     """Smallest k >= 1 with deviation·factor^k >= level (upwards) or <= level (else); NEVER if there is none."""
     if not upwards:
         deviation, level = -deviation, -level
@@ -56,7 +57,18 @@ def _first_reach(deviation, factor, level, upwards):
 
 
 @nb.njit(cache=True)
-def _segments(threshold_up, threshold_down, a1_up, a2_up, a1_down, a2_down, norm2, label, rate, n_steps):
+def _segments(
+    threshold_up: NDArray,
+    threshold_down: NDArray,
+    a1_up: NDArray,
+    a2_up: NDArray,
+    a1_down: NDArray,
+    a2_down: NDArray,
+    norm2: float,
+    label: float,
+    rate: float,
+    n_steps: int,
+) -> Any:
     """Segments between deaths: start step, C and C* there, r, A₂ and the number dead of each kind; n of them used."""
     size = threshold_up.size + threshold_down.size + 1
     step = np.empty(size, np.int64)
@@ -88,10 +100,7 @@ def _segments(threshold_up, threshold_down, a1_up, a2_up, a1_down, a2_down, norm
         c = centre + (c - centre) * (1.0 - r) ** k
         t += k
         # The closed form says that this threshold is met: do not let rounding say otherwise.
-        if k == k_up:
-            c = max(c, threshold_up[up])
-        else:
-            c = min(c, threshold_down[down])
+        c = max(c, threshold_up[up]) if k == k_up else min(c, threshold_down[down])
 
 
 def _suffix_sums(values: NDArray) -> NDArray:
@@ -115,11 +124,13 @@ def run_events(training: Training) -> Trajectory:
     up = up[np.argsort(threshold[up], kind="stable")]
     down = np.flatnonzero(alive & (outer < 0))
     down = down[np.argsort(-threshold[down], kind="stable")]
-    sums = [_suffix_sums(v[ids]) for ids in (up, down) for v in (outer * start, outer**2)]
     n, first_step, table, dead = _segments(
         threshold[up],
         threshold[down],
-        *sums,
+        _suffix_sums((outer * start)[up]),
+        _suffix_sums(outer[up] ** 2),
+        _suffix_sums((outer * start)[down]),
+        _suffix_sums(outer[down] ** 2),
         norm2,
         float(training.label),
         float(training.learning_rate),
@@ -144,7 +155,16 @@ def run_events(training: Training) -> Trajectory:
     return finish(training, output, residual, a2.copy(), np.zeros(len(steps)), input_gradient, preactivation)
 
 
-def _preactivation(training, start, threshold, order, steps, c, first_step, dead):
+def _preactivation(
+    training: Training,
+    start: NDArray,
+    threshold: NDArray,
+    order: tuple[NDArray, NDArray],
+    steps: NDArray,
+    c: NDArray,
+    first_step: NDArray,
+    dead: NDArray,
+) -> NDArray:
     """s (T+1, m): alive units follow C, a dead one stays at the value of the step at which it died."""
     outer, norm2 = training.network.outer, training.input_norm2
     death = np.full(outer.size, NEVER)  # step at which each unit is first found dead

@@ -48,7 +48,7 @@ def picture_rows(picture: Array, dim: int) -> Array:
 
     Raises InputError if the picture is narrower than `dim` or every piece is constant.
     """
-    height, width = picture.shape
+    width = picture.shape[1]
     require(width >= dim >= 2, f"picture of width {width}: rows of {dim} samples need a width >= {dim}")
     pieces = picture[:, : width // dim * dim].reshape(-1, dim)
     return _varied(pieces, "rows")
