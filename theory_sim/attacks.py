@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from theory_sim.errors import InputError, require
 from theory_sim.network import Network
-from theory_sim.training import check_input, loss_slope
+from theory_sim.training import check_input, check_label, loss_slope
 
 Array = NDArray[np.float64]
 STEPS = ("raw", "normalised", "sign")
@@ -23,18 +23,22 @@ def loss_gradient(network: Network, x: NDArray, label: float, loss: str = "mse")
 
 def fgm(network: Network, x: NDArray, label: float, radius: float, loss: str = "mse") -> Array:
     """δ = ε ∇ₓℓ/‖∇ₓℓ‖, (d,); zero where the gradient is zero. InputError if ε < 0 [paper: Eq. 6]."""
-    _check(network, x, radius)
+    _check(network, x, label, radius, loss)
     return radius * _direction(loss_gradient(network, x, label, loss), "normalised")
 
 
 def fgsm(network: Network, x: NDArray, label: float, radius: float, loss: str = "mse") -> Array:
     """δ = ε sgn(∇ₓℓ), (d,), sgn 0 = 0. InputError if ε < 0 [paper: Section 2.1]."""
-    _check(network, x, radius)
+    _check(network, x, label, radius, loss)
     return radius * _direction(loss_gradient(network, x, label, loss), "sign")
 
 
 def project(delta: NDArray, radius: float, ball: str) -> Array:
-    """Nearest point to δ in the ball of the norm `ball` ("l2" or "linf") around 0 [paper: Eq. 18]."""
+    """Nearest point to δ in the ball of the norm `ball` ("l2" or "linf") around 0 [paper: Eq. 18].
+
+    Raises InputError on another name.
+    """
+    _check_ball(ball)
     if ball == "linf":
         return np.clip(delta, -radius, radius)
     norm = float(np.linalg.norm(delta))
@@ -42,7 +46,8 @@ def project(delta: NDArray, radius: float, ball: str) -> Array:
 
 
 def random_start(dim: int, radius: float, ball: str, rng: np.random.Generator) -> Array:
-    """Uniform in the ball, (dim,)."""
+    """Uniform in the ball of the norm `ball` ("l2" or "linf"), (dim,). Raises InputError on another name."""
+    _check_ball(ball)
     if ball == "linf":
         return rng.uniform(-radius, radius, dim)
     v = rng.standard_normal(dim)
@@ -82,13 +87,12 @@ def pgd(
     start: δ⁰ (d,), zero if None. Raises InputError on ε < 0, ξ <= 0, n_steps < 1, unknown names, a start outside
     of the ball.
     """
-    _check(network, x, radius)
+    _check(network, x, label, radius, loss)
     require(np.isfinite(step_size) and step_size > 0, f"step size {step_size}: allowed is a number > 0")
     require(n_steps >= 1, f"number of attack steps {n_steps}: allowed is >= 1")
     if step not in STEPS:
         raise InputError(f"attack step {step!r}: allowed are {', '.join(STEPS)}")
-    if ball not in BALLS:
-        raise InputError(f"ball {ball!r}: allowed are {', '.join(BALLS)}")
+    _check_ball(ball)
     delta = np.zeros(network.dim) if start is None else np.asarray(start, dtype=float)
     require(delta.shape == (network.dim,), f"start of shape {delta.shape}: allowed is ({network.dim},)")
     norm = np.abs(delta).max() if ball == "linf" else np.linalg.norm(delta)
@@ -116,6 +120,11 @@ def _direction(gradient: NDArray, step: str) -> Array:
     return np.asarray(gradient)
 
 
-def _check(network: Network, x: NDArray, radius: float) -> None:
+def _check_ball(ball: str) -> None:
+    require(ball in BALLS, f"ball {ball!r}: allowed are {', '.join(BALLS)}")
+
+
+def _check(network: Network, x: NDArray, label: float, radius: float, loss: str) -> None:
     check_input(np.asarray(x), network.dim)
+    check_label(loss, label)
     require(np.isfinite(radius) and radius >= 0, f"attack radius {radius}: allowed is a number >= 0")

@@ -65,7 +65,7 @@ class Activation:
         if self.name == "relu":
             return np.maximum(s, 0.0)
         if self.name == "squareplus":
-            return (s + np.sqrt(s * s + 4 / b**2)) / 2
+            return _squareplus(s, b)[0]
         soft = np.logaddexp(0.0, b * s) / b
         return soft if self.name == "softplus" else self.leak * s + (1 - self.leak) * soft
 
@@ -76,7 +76,8 @@ class Activation:
         if self.name == "relu":
             return (s > 0).astype(float)
         if self.name == "squareplus":
-            return (1 + s / np.sqrt(s * s + 4 / b**2)) / 2
+            value, root = _squareplus(s, b)
+            return value / root
         sigmoid = _sigmoid(b * s)
         return sigmoid if self.name == "softplus" else self.leak + (1 - self.leak) * sigmoid
 
@@ -87,10 +88,17 @@ class Activation:
         if self.name == "relu":
             return np.zeros_like(s)
         if self.name == "squareplus":
-            c = 4 / b**2
-            return c / (2 * (s * s + c) ** 1.5)
+            root = np.hypot(s, 2 / b)
+            return (2 / b / root) ** 2 / (2 * root)
         bell = b * _sigmoid(b * s) * _sigmoid(-b * s)
         return bell if self.name == "softplus" else (1 - self.leak) * bell
+
+
+def _squareplus(s: NDArray, b: float) -> tuple[Array, Array]:
+    """(s + √(s² + 4/b²))/2 and that root, without the cancellation that s < 0 would bring."""
+    root = np.hypot(s, 2 / b)
+    far = np.abs(s) + root
+    return np.where(s >= 0, far, (2 / b) * (2 / b / far)) / 2, root
 
 
 def _sigmoid(z: NDArray) -> Array:
@@ -102,7 +110,7 @@ def _sigmoid(z: NDArray) -> Array:
 class Network:
     """f(x) = Σ_r a_r σ(w_r·x): `weights` W (m, d), trained; `outer` a (m,), fixed; float64 [paper: Eq. 1].
 
-    Raises InputError on a width of 0, on shapes that do not fit and on values that are not finite.
+    Raises InputError on a width of 0, on shapes that do not fit, on values that are not finite or not float64.
     """
 
     weights: Array
@@ -111,6 +119,8 @@ class Network:
 
     def __post_init__(self) -> None:
         w, a = self.weights, self.outer
+        for name, array in (("weights", w), ("outer weights", a)):
+            require(array.dtype == np.float64, f"{name} of type {array.dtype}: allowed is float64")
         require(w.ndim == 2 and min(w.shape) >= 1, f"weights of shape {w.shape}: allowed is (width >= 1, dim >= 1)")
         require(a.shape == (w.shape[0],), f"outer weights of shape {a.shape}: allowed is ({w.shape[0]},)")
         require(bool(np.isfinite(w).all()), "weights hold NaN or infinity: allowed are finite numbers")

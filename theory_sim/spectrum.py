@@ -30,7 +30,7 @@ Transform = Literal["dft", "dct"]
 
 def _check_shape(shape: tuple[int, ...]) -> None:
     require(
-        len(shape) in (1, 2, 3) and all(isinstance(n, int) and n >= 1 for n in shape),
+        isinstance(shape, tuple) and len(shape) in (1, 2, 3) and all(isinstance(n, int) and n >= 1 for n in shape),
         f"shape {shape!r}: allowed are (d,), (height, width) and (channels, height, width) with sizes >= 1",
     )
 
@@ -104,7 +104,8 @@ class Band:
 
     shape: (d,) for 1-D signals, (h, w) for images, (c, h, w) for a 2-D transform per channel.
     cutoff: k_c, in cycles per signal (DCT: half cycles). 2-D: radius of the disc, or half side of the square.
-    Raises InputError for a cut-off that is negative, not finite, or leaves nothing to measure.
+    Raises InputError for a cut-off that is negative or not finite, and for unknown names. Beyond the largest radius
+    the low band holds every bin.
     """
 
     shape: tuple[int, ...]
@@ -115,13 +116,16 @@ class Band:
 
     def __post_init__(self) -> None:
         _check_shape(self.shape)
-        require(self.convention in ("two-sided", "one-sided"), f"convention {self.convention!r}: two-sided, one-sided")
+        require(
+            self.convention in ("two-sided", "one-sided"),
+            f"convention {self.convention!r}: allowed are two-sided, one-sided",
+        )
         require(self.mask in ("disc", "square"), f"mask {self.mask!r}: allowed are disc, square")
         require(self.kind in ("dft", "dct"), f"transform {self.kind!r}: allowed are dft, dct")
         top = float(self.radius.max())
         require(
             np.isfinite(self.cutoff) and self.cutoff >= 0,
-            f"cut-off {self.cutoff}: allowed is 0 ... {top:g} for shape {self.shape}",
+            f"cut-off {self.cutoff}: allowed is a finite number >= 0 (the largest useful one is {top:g})",
         )
 
     @property

@@ -39,9 +39,7 @@ class Training:
 
     def __post_init__(self) -> None:
         check_input(self.x, self.network.dim)
-        require(self.loss in LOSSES, f"loss {self.loss!r}: allowed are {', '.join(LOSSES)}")
-        require(bool(np.isfinite(self.label)), f"label {self.label}: allowed is a finite number")
-        require(self.loss == "mse" or abs(self.label) == 1, f"label {self.label}: the logistic loss allows -1 and +1")
+        check_label(self.loss, self.label)
         eta = self.learning_rate
         require(bool(np.isfinite(eta)) and eta > 0, f"learning rate {eta}: allowed is a number > 0")
         require(self.n_steps >= 1, f"number of steps {self.n_steps}: allowed is >= 1")
@@ -56,8 +54,18 @@ class Training:
         return replace(self, learning_rate=learning_rate, n_steps=n_steps)
 
 
+def check_label(loss: str, label: float) -> None:
+    """Raise InputError on an unknown loss, a label that is not finite, or a logistic label other than ±1."""
+    require(loss in LOSSES, f"loss {loss!r}: allowed are {', '.join(LOSSES)}")
+    require(bool(np.isfinite(label)), f"label {label}: allowed is a finite number")
+    require(loss == "mse" or abs(label) == 1, f"label {label}: the logistic loss allows -1 and +1")
+
+
 def check_input(x: NDArray, dim: int) -> None:
-    """Raise InputError unless x is a finite, non-zero vector of length `dim`."""
+    """Raise InputError unless x is a finite, non-zero float64 vector of length `dim` whose ‖x‖² is a normal number."""
     require(x.shape == (dim,), f"input of shape {x.shape}: allowed is ({dim},)")
+    require(x.dtype == np.float64, f"input of type {x.dtype}: allowed is float64")
     require(bool(np.isfinite(x).all()), "input holds NaN or infinity: allowed are finite numbers")
-    require(bool(np.any(x)), "input is zero: a non-zero signal is needed (its spectrum and gradient step vanish)")
+    require(bool(np.any(x)), "input is zero: allowed is a non-zero signal (the gradient step of zero vanishes)")
+    top = float(np.abs(x).max())
+    require(1e-100 <= top <= 1e100, f"input with largest value {top:g}: allowed is 1e-100 ... 1e100")

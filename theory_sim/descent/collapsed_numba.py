@@ -17,10 +17,14 @@ from theory_sim.training import LOSSES, Training
 def _value_and_slope(code: int, b: float, leak: float, s: float) -> tuple[float, float]:
     """σ(s) and σ'(s) of the activation with index `code` in ACTIVATIONS."""
     if code == 0:  # relu
-        return (s, 1.0) if s > 0.0 else (0.0, 0.0)
+        if s > 0.0:
+            return s, 1.0
+        return (0.0 if s <= 0.0 else s), 0.0  # NaN stays NaN
     if code == 2:  # squareplus
-        root = math.sqrt(s * s + 4.0 / (b * b))
-        return 0.5 * (s + root), 0.5 * (1.0 + s / root)
+        root = math.hypot(s, 2.0 / b)
+        far = abs(s) + root
+        value = 0.5 * (far if s >= 0.0 else (2.0 / b) * (2.0 / b / far))
+        return value, value / root
     e = math.exp(-abs(b * s))
     value = max(s, 0.0) + math.log1p(e) / b
     slope = 1.0 / (1.0 + e) if s >= 0.0 else e / (1.0 + e)

@@ -18,7 +18,14 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", "
 def _read(path: Path) -> Array:
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion to 8 bits would clip it
+                return np.asarray(image, dtype=float) / 65535
+            require(
+                image.mode != "F", f"cannot read image {path}: allowed are integer pixels, these are floating-point"
+            )
             return np.asarray(image.convert("L"), dtype=float) / 255
+    except InputError:
+        raise
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"cannot read image {path}: {error}") from None
 
