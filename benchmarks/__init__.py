@@ -1,1 +1,1 @@
-"""Timings of our engines beside their peers, in one run."""
+"""Our code beside what a user would otherwise take, timed in one run: `python -m benchmarks theory`."""

@@ -1,0 +1,189 @@
+"""The one format of all benchmarks: rows with times, ratio and agreement, where they were measured, JSON and table."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from theory_sim.errors import InputError, require
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("numpy", "scipy", "numba", "torch", "jax", "jaxlib")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of ours against one peer in one job. Times in seconds of one call; None where nothing was timed.
+
+    ours_s, peer_s: medians over `repeats` turns, with their smallest and largest; ratio: ours_s / peer_s, below 1 where
+    we are faster. agreement: worst max|ours - peer| / max|peer| over the job's arrays, None if they cannot be compared;
+    bound: what is allowed; reason: why the row failed, empty if it did not. threads: of each pool in both processes.
+    """
+
+    job: str
+    ours: str
+    peer: str
+    bound: float
+    device: str = "cpu"
+    ours_s: float | None = None
+    peer_s: float | None = None
+    ratio: float | None = None
+    agreement: float | None = None
+    reason: str = ""
+    ours_min_s: float | None = None
+    ours_max_s: float | None = None
+    peer_min_s: float | None = None
+    peer_max_s: float | None = None
+    repeats: int = 0
+    threads: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """True if both sides ran and their results agree."""
+        return not self.reason
+
+    def timed(self, ours: Sequence[float], peer: Sequence[float]) -> Row:
+        """The same row with the seconds of both sides' turns."""
+        ours_s, peer_s = statistics.median(ours), statistics.median(peer)
+        return replace(
+            self,
+            ours_s=ours_s,
+            peer_s=peer_s,
+            ratio=ours_s / peer_s,
+            ours_min_s=min(ours),
+            ours_max_s=max(ours),
+            peer_min_s=min(peer),
+            peer_max_s=max(peer),
+            repeats=len(ours),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON object of the row; `passed` included."""
+        return {**asdict(self), "passed": self.passed}
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hardware() -> dict[str, Any]:
+    """CPU model, cores this process may use and the machine has, memory in GiB, load when asked."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        facts = {key.strip(): value.strip() for key, value in facts.items()}
+        if {"model name", "cpu family", "model"} <= facts.keys():  # the name alone often hides the generation
+            model = f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
+    pages = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30 if pages else None
+    return {
+        "cpu": model,
+        "cores": n_cores(),
+        "cores_of_machine": os.cpu_count(),
+        "memory_gib": None if memory is None else round(memory, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that are installed of PACKAGES."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Hash of the checked-out commit, with `+changes` if tracked files differ from it; None outside of a checkout."""
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        state = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, check=False)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+changes" if state.returncode else "")
+
+
+def document(
+    benchmark: str,
+    where: Mapping[str, Any],
+    rows: Iterable[Row],
+    skipped: Mapping[str, str],
+    protocol: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The whole result as one JSON object; `where`: `hardware()` before the run; `skipped`: peer -> why."""
+    return {
+        "benchmark": benchmark,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "hardware": dict(where),
+        "versions": versions(),
+        "protocol": dict(protocol),
+        "skipped": dict(skipped),
+        "rows": [row.as_dict() for row in rows],
+    }
+
+
+def require_writable(path: Path) -> None:
+    """Raise InputError unless a file can be made at `path`; nothing is left behind."""
+    require(not path.is_dir(), f"--out {path}: is a folder, a file name is needed")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {path}: cannot be written ({error.strerror})") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write atomically: `path` holds the whole document or what it held before. Raises OSError, ValueError (NaN)."""
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def print_table(rows: Sequence[Row], console: Console) -> None:
+    """The rows as a table, times in milliseconds: median, smallest and largest."""
+    table = Table("job", "ours", "peer", title_justify="left")
+    for column in ("ours ms", "peer ms", "ours / peer", "agreement"):
+        table.add_column(column, justify="right")
+    for i, row in enumerate(rows):
+        times = [
+            _milliseconds(row.ours_s, row.ours_min_s, row.ours_max_s),
+            _milliseconds(row.peer_s, row.peer_min_s, row.peer_max_s),
+        ]
+        ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
+        last = f"{row.agreement:.1e}" if row.passed else f"FAILED: {row.reason}"
+        end = i + 1 == len(rows) or rows[i + 1].job != row.job
+        table.add_row(row.job, row.ours, row.peer, *times, ratio, last, end_section=end)
+    console.print(table)
+
+
+def _milliseconds(median: float | None, low: float | None, high: float | None) -> str:
+    if median is None or low is None or high is None:
+        return ""
+    return f"{1e3 * median:.3g} ({1e3 * low:.3g}-{1e3 * high:.3g})"
