@@ -18,6 +18,7 @@ from theory_sim.network import Network
 from theory_sim.training import LOSSES, loss_slope
 
 Array = NDArray[np.float64]
+BLOCK = 64  # steps whose gradients the collapsed engine takes at once
 
 
 @dataclass(frozen=True)
@@ -86,41 +87,58 @@ def run_dataset(training: DatasetTraining, engine: str = "collapsed") -> Dataset
     output = np.full((n, len(training.inputs)), np.nan)
     residual = np.full_like(output, np.nan)
     gradient = np.full((n, k, d), np.nan)
-    steps = _reference_steps(training) if engine == "reference" else _collapsed_steps(training)
-    last = -1
+    blocks = _reference_steps(training) if engine == "reference" else _collapsed_blocks(training)
+    t = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        for t, (f, slope, g) in zip(range(n), steps, strict=False):
-            if not max(np.abs(f).max(), np.abs(slope).max(), np.abs(g).max(initial=0.0)) < LARGEST:
+        for f, slope, g in blocks:
+            rows = slice(t, t + len(f))
+            output[rows], residual[rows], gradient[rows] = f, slope, g
+            t = rows.stop
+            if t == n or not np.isfinite(slope).all():
                 break
-            output[t], residual[t], gradient[t] = f, slope, g
-            last = t
+    size = np.maximum(np.abs(output).max(axis=1), np.abs(residual).max(axis=1))
+    size = np.maximum(size, np.abs(gradient).max(axis=(1, 2), initial=0.0))
+    bad = ~(size < LARGEST)  # also true for NaN
+    last = int(np.argmax(bad)) - 1 if bad.any() else training.n_steps
+    for recorded in (output, residual, gradient):
+        recorded[last + 1 :] = np.nan
     return DatasetTrajectory(training, output, residual, gradient, last)
 
 
 def _reference_steps(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield (f, ℓ', ∇ₓf at the probes) at t = 0, 1, ...: the weight matrix itself is updated."""
+    """Yield (f, ℓ', ∇ₓf at the probes) for t = 0, 1, ..., first axis 1: the weight matrix itself is updated."""
     inputs, outer, act = training.inputs, training.network.outer, training.network.activation
     weights = training.network.weights.copy()
     while True:
         s = inputs @ weights.T
-        slope = loss_slope(training.loss, act.value(s) @ outer, training.labels)
+        output = act.value(s) @ outer
+        slope = loss_slope(training.loss, output, training.labels)
         probe_active = outer * act.slope(training.probes @ weights.T)
-        yield act.value(s) @ outer, slope, probe_active @ weights
+        yield output[None], slope[None], (probe_active @ weights)[None]
         update = (slope[:, None] * outer * act.slope(s)).T @ inputs
         weights -= training.learning_rate / len(inputs) * update
 
 
-def _collapsed_steps(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
-    """The same in the span of the samples: only P (m, n) changes."""
+def _collapsed_blocks(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
+    """The same in the span of the samples, where only P (m, n) changes, BLOCK steps at once.
+
+    The probes' gradients W_tᵀ a' = W_0ᵀ a' - Xᵀ Pᵀ a' of a block are one matrix product: W_0 is read once a block.
+    """
     inputs, net, act = training.inputs, training.network, training.network.activation
     gram, cross = inputs @ inputs.T, inputs @ training.probes.T
     start, probe_start = net.weights @ inputs.T, net.weights @ training.probes.T
     coefficients = np.zeros_like(start)  # P
-    while True:
-        s = start - coefficients @ gram
-        output = net.outer @ act.value(s)
-        slope = loss_slope(training.loss, output, training.labels)
-        probe_active = net.outer[:, None] * act.slope(probe_start - coefficients @ cross)
-        yield output, slope, probe_active.T @ net.weights - (probe_active.T @ coefficients) @ inputs
-        step = training.learning_rate / len(inputs) * slope
-        coefficients = coefficients + step * net.outer[:, None] * act.slope(s)
+    n, (k, d) = len(inputs), training.probes.shape
+    for first in range(0, training.n_steps + 1, BLOCK):
+        size = min(BLOCK, training.n_steps + 1 - first)
+        output, slope = np.empty((size, n)), np.empty((size, n))
+        active, along = np.empty((size, k, net.width)), np.empty((size, k, n))  # a' at the probes, Pᵀ a'
+        for i in range(size):
+            s = start - coefficients @ gram
+            output[i] = net.outer @ act.value(s)
+            slope[i] = loss_slope(training.loss, output[i], training.labels)
+            active[i] = (net.outer[:, None] * act.slope(probe_start - coefficients @ cross)).T
+            along[i] = active[i] @ coefficients
+            coefficients += training.learning_rate / n * slope[i] * net.outer[:, None] * act.slope(s)
+        gradient = active.reshape(size * k, net.width) @ net.weights - along.reshape(size * k, n) @ inputs
+        yield output, slope, gradient.reshape(size, k, d)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from theory_sim.descent.trajectory import Trajectory, finish
 from theory_sim.errors import InputError
+from theory_sim.network import Network
 from theory_sim.training import Training
 
 NEVER = np.int64(2**62)
@@ -145,14 +146,22 @@ def run_events(training: Training) -> Trajectory:
         deviation = (c0 - centre) * (1 - r) ** (steps - first_step[segment])
         c = np.where(a2 > 0, centre + deviation, c0)
         residual = np.where(a2 > 0, -norm2 * a2 * deviation, -training.label)
-        # Σ_alive a_r w_r(0) of each segment: start value minus what has died, in order of death.
-        gone_up = np.vstack([np.zeros(net.dim), np.cumsum(outer[up, None] * net.weights[up], axis=0)])
-        gone_down = np.vstack([np.zeros(net.dim), np.cumsum(outer[down, None] * net.weights[down], axis=0)])
-        alive_sum = (gone_up[-1] - gone_up[dead[:, 0]]) + (gone_down[-1] - gone_down[dead[:, 1]])
-        input_gradient = alive_sum[segment] - (c * a2)[:, None] * training.x
+        alive_sum = _alive_sum(net, up, dead[:, 0]) + _alive_sum(net, down, dead[:, 1])
+        input_gradient = alive_sum[segment]
+        input_gradient -= (c * a2)[:, None] * training.x
         preactivation = _preactivation(training, start, threshold, (up, down), steps, c, first_step, dead)
     output = residual + training.label
     return finish(training, output, residual, a2.copy(), np.zeros(len(steps)), input_gradient, preactivation)
+
+
+def _alive_sum(network: Network, units: NDArray, n_dead: NDArray) -> NDArray:
+    """Σ a_r w_r(0) over `units` without the first `n_dead` (n,), for each segment: (n, d). n_dead rises."""
+    dying, surviving = units[: n_dead[-1]], units[n_dead[-1] :]
+    later = np.zeros((dying.size + 1, network.dim))  # [i]: those that die after the i-th
+    later[:-1] = np.cumsum((network.outer[dying, None] * network.weights[dying])[::-1], axis=0)[::-1]
+    outer_of_surviving = np.zeros(network.width)
+    outer_of_surviving[surviving] = network.outer[surviving]
+    return np.asarray(outer_of_surviving @ network.weights + later[n_dead])
 
 
 def _preactivation(
@@ -172,9 +181,8 @@ def _preactivation(
         position = np.searchsorted(column, np.arange(len(units)), side="right")
         hit = position < len(column)
         death[units[hit]] = first_step[position[hit]]
-    moves = np.isfinite(threshold)
-    stopped = np.minimum(steps[:, None], death[None, :])
-    s = start - norm2 * np.where(moves, outer, 0.0) * c[stopped]
-    dies = moves & (death < NEVER)
-    s[:, dies] = np.where(steps[:, None] >= death[dies], np.minimum(s[:, dies], 0.0), s[:, dies])
+    moves, dies = np.isfinite(threshold), death < NEVER
+    s = start - norm2 * np.where(moves, outer, 0.0) * c[:, None]
+    at_death = start[dies] - norm2 * outer[dies] * c[np.minimum(steps[:, None], death[dies])]
+    s[:, dies] = np.where(steps[:, None] >= death[dies], np.minimum(at_death, 0.0), at_death)
     return s
