@@ -1,0 +1,36 @@
+"""Fixtures and settings of the whole suite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.helpers import WORST_SHARE
+
+mpl.use("Agg")
+# Same seed, same result: examples are derived from the test itself, nothing is kept between runs.
+settings.register_profile(
+    "project", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def cifar10_dir() -> Path:
+    """The folder with CIFAR-10 in its official binary layout."""
+    folder = os.environ.get("CIFAR10_DIR")
+    if not folder:
+        pytest.skip("CIFAR10_DIR is not set: no CIFAR-10 to read")
+    return Path(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how much of each tolerance the run used."""
+    if WORST_SHARE:
+        terminalreporter.section("largest share of each tolerance used")
+        for key, share in sorted(WORST_SHARE.items()):
+            terminalreporter.write_line(f"{share:8.3f}  {key}")
