@@ -126,7 +126,8 @@ def compare(
 
     The first turn of each side (compilation, first touch of memory) is discarded, but its result must agree with
     the other side's within `bound`, or the row is marked failed and has no times. Then `repeats` rounds of one turn
-    each, every other round in reverse order. Names of sides must differ.
+    each, every other round in reverse order. Names of sides must differ. Raises SideError if a side fails after its
+    warm turn.
     """
     sides = [*ours, *peers]
     threads = n_cores()

@@ -28,7 +28,7 @@ def prepare(problem: dict[str, NDArray], threads: int) -> Callable[[], dict[str,
             if relu:
                 value, slope = np.maximum(s, 0.0), (s > 0).astype(float)
             else:
-                value, slope = np.logaddexp(0.0, s), 1.0 / (1.0 + np.exp(-s))
+                value, slope = np.maximum(s, 0.0) + np.log1p(np.exp(-np.abs(s))), 1.0 / (1.0 + np.exp(-s))
             active = outer * slope
             spectrum[t] = np.fft.rfft(active @ weights)
             energy = twice * (spectrum[t].real ** 2 + spectrum[t].imag ** 2)
