@@ -1,0 +1,94 @@
+"""Writing results: beside the target first, then renamed, so that a target is whole or untouched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from theory_sim.errors import InputError, require
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DATA_SUFFIXES = (".zarr", ".nc")
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
+    """Raise InputError, before anything is computed, if `path` cannot become a result of one of the `suffixes`."""
+    require(path.suffix in suffixes, f"{option} {path}: allowed are files ending in {', '.join(suffixes)}")
+    folder = path.parent
+    require(folder.is_dir(), f"{option} {path}: no such folder {folder}")
+    require(os.access(folder, os.W_OK), f"{option} {path}: folder {folder} is not writable")
+    if path.suffix == ".zarr":
+        # An existing folder is replaced whole: only one that is a Zarr store can be meant.
+        store = any((path / name).is_file() for name in (".zgroup", "zarr.json"))
+        require(not path.exists() or store, f"{option} {path}: exists and is no Zarr store")
+    else:
+        require(not path.is_dir(), f"{option} {path}: is a folder")
+
+
+@contextmanager
+def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a new path beside each target; all become the targets when the block ends well, none when it does not.
+
+    Raises OSError if a file cannot be written or renamed.
+    """
+    fresh = [target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}") for target in targets]
+    try:
+        yield fresh
+        for source, target in zip(fresh, targets, strict=True):
+            _rename(source, target)
+    finally:
+        for path in fresh:
+            _remove(path)
+
+
+def _rename(source: Path, target: Path) -> None:
+    if not target.is_dir():
+        source.replace(target)
+        return
+    old = target.with_name(f".{target.stem}.{os.getpid()}.old")  # a folder cannot be renamed onto a full one
+    target.rename(old)
+    try:
+        source.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_dataset(dataset: xr.Dataset, path: Path) -> None:
+    """Write a Zarr store (format 2) or a NetCDF file (version 3, by SciPy) by the suffix of `path`.
+
+    Zarr's format 3 has no specified type for text yet. Raises OSError if the disk refuses, InputError else.
+    """
+    if path.suffix == ".zarr":
+        dataset.to_zarr(path, mode="w", zarr_format=2, consolidated=True)
+    elif path.suffix == ".nc":
+        dataset.to_netcdf(path, engine="scipy")
+    else:
+        raise InputError(f"{path}: allowed are files ending in {', '.join(DATA_SUFFIXES)}")
+
+
+def read_dataset(path: Path) -> xr.Dataset:
+    """A Dataset that `write_dataset` wrote, loaded into memory. InputError if there is none or it cannot be read."""
+    import xarray as xr
+
+    require(path.suffix in DATA_SUFFIXES, f"{path}: allowed are files ending in {', '.join(DATA_SUFFIXES)}")
+    require(path.exists(), f"no such result: {path}")
+    try:
+        return xr.load_dataset(path, engine="zarr" if path.suffix == ".zarr" else "scipy")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read result {path}: {error}") from None
