@@ -19,10 +19,9 @@ TOLERANCES = {
     "engines": Tolerance(2e-12, "two orders of summation over <= 100 steps; the promise to users is 1e-10"),
     "engines_unstable": Tolerance(4.0, "in units of what one-ulp perturbations of the start do to the reference"),
     "long_run": Tolerance(1e-10, "10^6 roundings that add up in the stepping engine, none in the closed form"),
-    "identity": Tolerance(1e-11, "exact laws evaluated through differences of energies or of whole runs"),
+    "identity": Tolerance(3e-12, "exact laws evaluated through differences of energies or of whole runs"),
     "first_difference": Tolerance(1e-8, "central differences in float64: h² truncation against round-off / h"),
-    "second_difference": Tolerance(1e-5, "differences of a loss of order 1, divided by h"),
-    "quadrature": Tolerance(1e-10, "SciPy's quad asked for 1e-12"),
+    "quadrature": Tolerance(2e-11, "SciPy's quad asked for 1e-12"),
     "order": Tolerance(0.1, "slope of log error against log step"),
-    "projection": Tolerance(1e-6, "SciPy's constrained minimiser, not the projection, sets this"),
+    "projection": Tolerance(1e-8, "SciPy's constrained minimiser, not the projection, sets this"),
 }

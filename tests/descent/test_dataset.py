@@ -14,7 +14,7 @@ from theory_sim.network import ACTIVATIONS, Activation, sample_network
 from theory_sim.training import LOSSES, loss_slope
 
 
-def data_training(seed: int, activation: str, loss: str, n: int = 5, k: int = 3, n_steps: int = 50) -> DatasetTraining:
+def data_training(seed: int, activation: str, loss: str, n: int = 5, k: int = 3, n_steps: int = 150) -> DatasetTraining:
     rng = np.random.default_rng([3, seed])
     net = sample_network(7, 12, Activation(activation, 2.0), rng)
     inputs, probes = rng.standard_normal((n, 7)), rng.standard_normal((k, 7))
@@ -29,7 +29,7 @@ def test_gram_form_against_the_weight_matrix(name: str, loss: str) -> None:
     for seed in range(5):
         training = data_training(seed, name, loss)
         expected, actual = run_dataset(training, "reference"), run_dataset(training)
-        assert actual.last_finite_step == expected.last_finite_step == 50
+        assert actual.last_finite_step == expected.last_finite_step == training.n_steps
         for field in ("output", "residual", "input_gradient"):
             assert_close(f"{name} {loss} {field}", getattr(actual, field), getattr(expected, field), "engines")
         assert_differs("it moved", actual.input_gradient[-1], actual.input_gradient[0], "engines")
@@ -86,7 +86,7 @@ def test_repeated_samples_weigh_like_one() -> None:
     """The mean over n copies is the single sample."""
     one = data_training(2, "softplus", "mse", n=1)
     copies = DatasetTraining(
-        one.network, np.repeat(one.inputs, 4, 0), np.repeat(one.labels, 4), one.learning_rate, 50, one.probes
+        one.network, np.repeat(one.inputs, 4, 0), np.repeat(one.labels, 4), one.learning_rate, one.n_steps, one.probes
     )
     assert_close("g", run_dataset(copies).input_gradient, run_dataset(one).input_gradient, "engines")
 

@@ -1,0 +1,28 @@
+"""The version has one source, the public API is what it says, and the set-up files hold nothing of one machine."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import theory_sim
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_version_has_one_source() -> None:
+    assert version("spectral-claims") == theory_sim.__version__
+    assert "version =" not in (ROOT / "pyproject.toml").read_text().split("[tool.setuptools.dynamic]")[0]
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    assert theory_sim.__all__ == sorted(theory_sim.__all__)
+    for name in theory_sim.__all__:
+        assert getattr(theory_sim, name).__doc__, name
+
+
+def test_set_up_files_name_no_machine() -> None:
+    for name in ("pyproject.toml", "Makefile", ".ci/run", "README.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"/home/|/root/|/work/|index-url|extra-index", text), name
