@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,17 +37,27 @@ def run_theory(
         results.require_writable(out)
     present, skipped = theory.choose_peers([name.strip() for name in peers.split(",")])
     sizes = theory.QUICK if quick else theory.Sizes()
-    where = results.hardware()
+    start, others = time.monotonic(), results.seconds_of_others()
     notes = Console(stderr=True)
     rows = theory.measure(sizes, present, repeats, lambda job: notes.print(f"timing {job}", highlight=False))
+    since = results.seconds_of_others()
+    other_cores = None if others is None or since is None else round((since - others) / (time.monotonic() - start), 2)
 
     console = Console() if sys.stdout.isatty() else Console(width=160)
     results.print_table(rows, console)
     for reason in skipped.values():
         console.print(f"skipped: {reason}", highlight=False)
+    if other_cores is not None:
+        console.print(f"cores taken by other processes meanwhile: {other_cores:.2f}", highlight=False)
     if out is not None:
-        protocol = {"sizes": asdict(sizes), "repeats": repeats, "discarded_turns": 1, "quick": quick}
-        results.write_json(out, results.document("theory", where, rows, skipped, protocol))
+        protocol = {
+            "sizes": asdict(sizes),
+            "repeats": repeats,
+            "discarded_turns": 1,
+            "quick": quick,
+            "other_cores": other_cores,
+        }
+        results.write_json(out, results.document("theory", rows, skipped, protocol))
     return 0 if all(row.passed for row in rows) else 1
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from theory_sim.errors import InputError, require
+from theory_sim.provenance import commit
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("numpy", "scipy", "numba", "torch", "jax", "jaxlib")
 
 
@@ -81,7 +80,7 @@ def n_cores() -> int:
 
 
 def hardware() -> dict[str, Any]:
-    """CPU model, cores this process may use and the machine has, memory in GiB, load when asked."""
+    """CPU model, cores this process may use and the machine has, memory in GiB."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -97,8 +96,23 @@ def hardware() -> dict[str, Any]:
         "cores_of_machine": os.cpu_count(),
         "memory_gib": None if memory is None else round(memory, 1),
         "system": f"{platform.system()} {platform.machine()}",
-        "load_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
+
+
+def seconds_of_others() -> float | None:
+    """Core-seconds that the machine has spent so far on processes that are neither this one nor its ended children.
+
+    Its growth over a run, by the run's time, is the number of cores that others took away. None where the system does
+    not tell.
+    """
+    try:
+        ticks = [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except OSError:
+        return None
+    idle, waiting = ticks[3:5]
+    own = os.times()
+    ours = own.user + own.system + own.children_user + own.children_system
+    return (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK") - ours
 
 
 def versions() -> dict[str, str]:
@@ -112,32 +126,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> str | None:
-    """Hash of the checked-out commit, with `+changes` if tracked files differ from it; None outside of a checkout."""
-    if not (ROOT / ".git").exists():
-        return None
-    try:
-        git = ["git", "-C", str(ROOT)]
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        state = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, check=False)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+changes" if state.returncode else "")
-
-
 def document(
     benchmark: str,
-    where: Mapping[str, Any],
     rows: Iterable[Row],
     skipped: Mapping[str, str],
     protocol: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The whole result as one JSON object; `where`: `hardware()` before the run; `skipped`: peer -> why."""
+    """The whole result as one JSON object; `skipped`: peer -> why."""
     return {
         "benchmark": benchmark,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "hardware": dict(where),
+        "hardware": hardware(),
         "versions": versions(),
         "protocol": dict(protocol),
         "skipped": dict(skipped),
