@@ -29,7 +29,7 @@ def _first_reach(deviation: float, factor: float, level: float, upwards: bool) -
     if not upwards:
         deviation, level = -deviation, -level
     # From here on: smallest k >= 1 with D_k = deviation·factor^k >= level, where D_0 < level.
-    if deviation == 0.0 or not math.isfinite(level):
+    if deviation == 0.0 or factor == 1.0 or not math.isfinite(level):  # factor 1: r is below round-off
         return NEVER
     if factor == 0.0:
         return np.int64(1) if level <= 0.0 else NEVER
