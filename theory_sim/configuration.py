@@ -11,7 +11,6 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -25,7 +24,7 @@ ENGINES = ("auto", "reference", "collapsed", "numba", "events")
 SAMPLE = "sample"
 DEFAULT_RELATIVE_RATE = 0.02
 DEFAULT_RELATIVE_RESIDUAL = 2.0
-DEFAULT_LOGISTIC_LABEL = -1.0
+SMALLEST, LARGEST = 1e-50, 1e50
 LARGEST_MEMORY = 2 * 2**30
 # At most one of each group can be given; a later source (--set after the file) replaces what an earlier one gave.
 ALTERNATIVES = (("learning_rate", "relative_rate"), ("label", "residual", "relative_residual"))
@@ -40,9 +39,9 @@ def _key(default: Any, doc: str, *, choices: tuple[str, ...] = (), allowed: str 
 class Configuration:
     """One training run of the two-layer net, everything that decides its numbers.
 
-    Raises InputError on a wrong type, a word that is not among the allowed ones, a number that is not finite, two
-    keys that are alternatives, and a run that would not fit into memory. Ranges of single parameters are checked
-    where they are used.
+    Raises InputError on a wrong type, a word that is not among the allowed ones, a number that is not finite or out
+    of all proportion, two keys that are alternatives, and a run that would not fit into memory. Ranges of single
+    parameters are checked where they are used.
     """
 
     source: str = _key("power-law", "kind of input x", choices=("power-law", "rows", "tiles"))
@@ -78,14 +77,16 @@ class Configuration:
     )  # fmt: skip
     n_steps: int = _key(300, "steps of gradient descent", allowed=">= 1")
     label: float | None = _key(
-        None, "y (logistic: -1 or 1); or give residual or relative_residual", allowed="a finite number"
+        None,
+        "y (logistic: -1 or 1, the one that f(x) has not if absent); or give residual or relative_residual",
+        allowed="finite",
     )
     residual: float | None = _key(
-        None, "f(x) - y at the start, sets y; > 0: positive drive", allowed="a finite number, not 0", only="loss=mse"
+        None, "f(x) - y at the start, sets y; > 0: positive drive", allowed="other than 0", only="loss=mse"
     )
     relative_residual: float | None = _key(
         None, f"(f(x) - y)/(‖x‖‖g‖) at the start, sets y ({DEFAULT_RELATIVE_RESIDUAL:g} if neither is given): by how "
-        "many of its own lengths training moves the gradient g", allowed="a finite number, not 0", only="loss=mse",
+        "many of its own lengths training moves the gradient g", allowed="other than 0", only="loss=mse",
     )  # fmt: skip
     loss: str = _key("mse", "loss of one sample", choices=LOSSES)
 
@@ -101,7 +102,7 @@ class Configuration:
             require(len(given) <= 1, f"{' and '.join(given)} are given together: allowed is one of {', '.join(group)}")
         for name in ("residual", "relative_residual"):
             residual = getattr(self, name)
-            require(residual != 0, f"{name} = 0: allowed is a finite number other than 0 (nothing would be trained)")
+            require(residual != 0, f"{name} = 0: allowed is a number other than 0 (nothing would be trained)")
             require(
                 residual is None or self.loss == "mse",
                 f"{name} = {residual} with loss = logistic: allowed is label = -1 or 1",
@@ -138,15 +139,12 @@ class Configuration:
         return 8 * (2 * self.width * self.input_dim + (self.n_steps + 1) * per_step)
 
     def with_defaults(self) -> Configuration:
-        """The same run with the alternatives decided: one of each group is a number."""
+        """The same run with the alternatives decided; only the logistic loss leaves its label to the output's sign."""
         chosen: dict[str, Any] = {}
         if self.learning_rate is None and self.relative_rate is None:
             chosen["relative_rate"] = DEFAULT_RELATIVE_RATE
-        if self.label is None and self.residual is None and self.relative_residual is None:
-            if self.loss == "mse":
-                chosen["relative_residual"] = DEFAULT_RELATIVE_RESIDUAL
-            else:
-                chosen["label"] = DEFAULT_LOGISTIC_LABEL
+        if self.loss == "mse" and all(getattr(self, name) is None for name in ALTERNATIVES[1]):
+            chosen["relative_residual"] = DEFAULT_RELATIVE_RESIDUAL
         return replace(self, **chosen)
 
     def toml(self) -> str:
@@ -183,13 +181,12 @@ def _checked(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
         allowed = f"a whole number {metadata['allowed']}"
         require(number and isinstance(value, int), f"{name} = {value!r}: allowed is {allowed}")
         return value
-    require(number, f"{name} = {value!r}: allowed is a number, {metadata['allowed']}")
-    try:
-        value = float(value)
-    except OverflowError:
-        value = float("inf")
-    require(isfinite(value), f"{name} = {value}: allowed is a finite number, {metadata['allowed']}")
-    return value
+    allowed = f"a number {metadata['allowed']}"
+    require(number, f"{name} = {value!r}: allowed is {allowed}")
+    # Beyond these sizes products of energies leave float64 before any training; NaN fails here too.
+    fits = value == 0 or SMALLEST <= abs(value) <= LARGEST
+    require(fits, f"{name} = {value}: allowed is {allowed}, of size {SMALLEST:g} ... {LARGEST:g}")
+    return float(value)
 
 
 def load_configuration(path: Path | None = None, settings: Sequence[str] = ()) -> Configuration:

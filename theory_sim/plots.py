@@ -46,6 +46,7 @@ STYLE: Any = {
 }
 BANDS = ("low", "high")
 MAX_COLUMNS = 1000  # of the heat map: more steps than pixels are thinned out
+FEW_STEPS = 30  # up to here every step gets a marker
 WIDE_RANGE = 1e3  # axes whose values span more than this are logarithmic
 
 
@@ -79,34 +80,56 @@ def _title(dataset: xr.Dataset) -> str:
     kind = f"power law α = {c['alpha']:g}" if c["source"] == "power-law" else f"picture {c['source']}"
     dim = f"{c['tile_size']}×{c['tile_size']}" if c["source"] == "tiles" else str(c["dim"])
     activation = c["activation"] if c["activation"] == "relu" else f"{c['activation']} (b = {c['sharpness']:g})"
+    residual = "f − y" if c["loss"] == "mse" else "ℓ′"
     parts = [
-        kind, f"d = {dim}", f"width {c['width']}", activation, f"$k_c$ = {c['cutoff']:g}",
-        f"r = η‖a′‖²‖x‖² = {attrs['relative_rate']:.3g}", f"f − y = {attrs['residual_at_start']:.3g} at the start",
+        kind,
+        f"d = {dim}",
+        f"width {c['width']}",
+        activation,
+        f"$k_c$ = {c['cutoff']:g}",
+        f"r = η‖a′‖²‖x‖² = {attrs['relative_rate']:.4g}",
+        f"{residual} = {attrs['residual_at_start']:.4g} at the start",
         f"seed {c['seed']}",
-    ]  # fmt: skip
-    title = "  ·  ".join(parts)
+    ]
+    lines = ["  ·  ".join(parts)]
+    finite = int(attrs["last_finite_step"])
     if attrs["diverged"]:
-        title += f"\nDIVERGED: last finite step {attrs['last_finite_step']} of {c['n_steps']}"
-    elif _last(dataset) < attrs["last_finite_step"]:
-        title += (
-            f"\nsettled at step {attrs['settled_step']}: of {c['n_steps']} steps the first {_last(dataset)} are shown"
-        )
-    return title
+        lines.append(f"DIVERGED: last finite step {finite} of {c['n_steps']}")
+    elif _last_gradient(dataset) < finite:
+        lines.append(f"GRADIENT VANISHED at step {_last_gradient(dataset) + 1}: no active unit is left")
+    elif attrs["settled_step"] < finite:
+        lines.append(f"settled at step {attrs['settled_step']}")
+    if _last(dataset) < finite:
+        lines[-1] += f"; of {c['n_steps']} steps the first {_last(dataset)} are shown"
+    return "\n".join(lines)
 
 
 def _last(dataset: xr.Dataset) -> int:
     """The last step to show: what follows long after training settled or the gradient vanished is one flat line."""
     finite = int(dataset.attrs["last_finite_step"])
-    energy = (dataset["low_energy"] + dataset["high_energy"]).values[: finite + 1]
-    end = min(int(dataset.attrs["settled_step"]), int(np.flatnonzero(energy > 0)[-1]))
+    end = min(int(dataset.attrs["settled_step"]), _last_gradient(dataset))
     return min(finite, max(math.ceil(1.25 * end), 10))
+
+
+def _last_gradient(dataset: xr.Dataset) -> int:
+    """The last step with a gradient other than zero."""
+    energy = (dataset["low_energy"] + dataset["high_energy"]).values
+    return int(np.flatnonzero(energy > 0)[-1])
+
+
+def _step_axis(axes: Axes, dataset: xr.Dataset) -> None:
+    axes.set_xlim(0, max(_last(dataset), 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("training step t")
 
 
 def _draw_tau(axes: Axes, dataset: xr.Dataset) -> None:
     """(a) explicit τ(t) against the predictions, t₀, t₁ and τ(x)."""
     last = _last(dataset)
     step = dataset["step"].values[: last + 1]
-    axes.plot(step, dataset["tau"].values[: last + 1], color=BLACK, lw=3.2, alpha=0.85, label="explicit run", zorder=2)
+    few = "o" if last <= FEW_STEPS else None
+    tau = dataset["tau"].values[: last + 1]
+    axes.plot(step, tau, color=BLACK, lw=3.2, marker=few, alpha=0.85, label="explicit run", zorder=2)
     names = [str(name) for name in dataset["prediction"].values]
     for name in names:
         if name == "closed_form" and "rebased" not in names:
@@ -118,7 +141,6 @@ def _draw_tau(axes: Axes, dataset: xr.Dataset) -> None:
         )
     input_tau = float(dataset["input_tau"])
     axes.axhline(input_tau, color=GREY, lw=1, ls=(0, (8, 3)), zorder=1)
-    axes.set_xlim(0, max(last, 1))
     lowest = np.nanmin(dataset["tau"].values)
     top = max(input_tau, float(np.nanmax(dataset["tau"].values)))
     axes.set_ylim(
@@ -128,7 +150,7 @@ def _draw_tau(axes: Axes, dataset: xr.Dataset) -> None:
                   va="center", color=GREY)  # fmt: skip
     _mark_steps(axes, dataset)
     _mark_crossings(axes, dataset)
-    axes.set_xlabel("training step t")
+    _step_axis(axes, dataset)
     axes.set_ylabel("low frequency ratio τ(δ ∈ $S_l$)")
     axes.set_title("(a) low frequency ratio of the perturbation")
     _legend_below(axes, 3)
@@ -175,19 +197,19 @@ def _draw_spectrum(axes: Axes, dataset: xr.Dataset) -> None:
     low, high = np.percentile(finite, [1, 99.8]) if finite.size else (0.0, 1.0)
     k_edges = np.append(frequency - 0.5, frequency[-1] + 0.5)
     mesh = axes.pcolormesh(
-        edges, k_edges, log_power.T, cmap="cividis", norm=Normalize(low, max(high, low + 1e-9)), rasterized=True
+        edges, k_edges, log_power.T, cmap="viridis", norm=Normalize(low, max(high, low + 1e-9)), rasterized=True
     )
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02, extend="both")
-    bar.set_label("$\\log_{10}$ |ĝ[k]|² (unnormalised DFT)")
+    bar.set_label("$\\log_{10}$ |ĝ[k]|² (" + dataset["gradient_power"].attrs["units"].removeprefix("squared ") + ")")
     _frequency_axis(axes, frequency)
     cutoff = _cutoff(dataset)
     axes.axhline(cutoff + 0.5, color="white", lw=3)
     axes.axhline(cutoff + 0.5, color=RED, lw=1.6, ls="--")
     axes.annotate("$k_c$", (0, cutoff + 0.5), xycoords=("axes fraction", "data"), xytext=(4, 3), va="bottom",
                   textcoords="offset points", color="white", fontweight="bold")  # fmt: skip
+    _step_axis(axes, dataset)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("training step t")
-    axes.set_ylabel("frequency |k| (cycles per input)")
+    axes.set_ylabel(f"frequency |k| ({dataset['frequency'].attrs['units']})")
     axes.set_title("(b) power of the input gradient, low band below the dashed line")
 
 
@@ -210,7 +232,7 @@ def _frequency_axis(axes: Axes, frequency: Array) -> None:
     top = frequency[-1]
     axes.set_ylim(-0.5, top + 0.5)
     if top <= 24:
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         return
     axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     ticks = [0, *(2**i for i in range(int(math.log2(top)) + 1))]
@@ -221,42 +243,50 @@ def _frequency_axis(axes: Axes, frequency: Array) -> None:
 
 
 def _draw_ratios(axes: Axes, dataset: xr.Dataset) -> None:
-    """(c) R_k of a few frequencies; where Theorem 2's bound ends, and where the run loses the order."""
+    """(c) R_k of the frequencies of Theorem 2's pairs."""
     last = _last(dataset)
     step = dataset["step"].values[: last + 1]
     frequency, ratio = dataset["frequency"].values, dataset["spectral_ratio"].values[: last + 1]
+    ratio = np.where(ratio > 0, ratio, np.nan)  # a vanished gradient has no place on a log scale
     pairs = list(zip(dataset["pair_bin"].values, dataset["pair_low_bin"].values, strict=True))
     bins = sorted({int(b) for pair in pairs for b in pair if b > 0}, key=lambda b: frequency[b])
     for colour, b in zip(RATIO_COLOURS, bins, strict=False):
         axes.plot(step, ratio[:, b], color=colour, lw=1.8, label=f"|k| = {frequency[b]:.4g}")
-    labelled = set()
-    for i, (k, k_low) in enumerate(pairs):
-        for name, marker, face, label in (
-            ("order_t0", "D", "white", "bound $t_0$ of Eq. 11"),
-            ("order_predicted", "s", "none", "order lost, closed form"),
-            ("order_observed", "X", None, "order lost, run"),
-        ):
-            at = float(dataset[name][i])
-            if not 0 <= at <= last:
-                continue
-            colour = RATIO_COLOURS[bins.index(int(k_low))]
-            axes.plot(
-                at, np.interp(at, step, ratio[:, int(k_low)]), marker, ms=7, mec=BLACK, mew=0.9,
-                mfc=colour if face is None else face, zorder=4, ls="none",
-                label=None if label in labelled else label,
-            )  # fmt: skip
-            labelled.add(label)
-            axes.annotate(f"{frequency[k]:.3g}>{frequency[k_low]:.3g}", (at, np.interp(at, step, ratio[:, int(k_low)])),
-                          xytext=(5, -9), textcoords="offset points", fontsize=6.5, color=BLACK, zorder=5,
-                          path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
+    _mark_orders(axes, dataset, bins, ratio)
     positive = ratio[:, bins][ratio[:, bins] > 0] if bins else np.array([])
     if positive.size and positive.max() > 20 * positive.min():
         axes.set_yscale("log")
-    axes.set_xlim(0, max(last, 1))
-    axes.set_xlabel("training step t")
+    _step_axis(axes, dataset)
     axes.set_ylabel("$R_k$ = |ĝ[k]| / |x̂[k]|")
     axes.set_title("(c) gradient over input, frequency by frequency")
-    _legend_below(axes, 4)
+    if bins:
+        _legend_below(axes, 4)
+    else:
+        axes.text(0.5, 0.5, "x̂[k] ≠ 0 at fewer than two |k| > 0", ha="center", transform=axes.transAxes)
+
+
+def _mark_orders(axes: Axes, dataset: xr.Dataset, bins: list[int], ratio: Array) -> None:
+    """Markers on the lower curve of each pair k > k' at its t₀ and where its order is lost, named "k, k>k'"."""
+    frequency = dataset["frequency"].values
+    for name, marker, filled, label in (
+        ("order_t0", "D", False, "bound $t_0$ of Eq. 11"),
+        ("order_predicted", "s", False, "order lost, closed form"),
+        ("order_observed", "X", True, "order lost, run"),
+    ):
+        higher: dict[tuple[int, float], list[str]] = {}
+        for k, k_low, at in zip(
+            dataset["pair_bin"].values, dataset["pair_low_bin"].values, dataset[name].values, strict=True
+        ):
+            if 0 <= at < len(ratio):
+                higher.setdefault((int(k_low), float(at)), []).append(f"{frequency[k]:.3g}")
+        for i, ((k_low, at), names) in enumerate(higher.items()):
+            where = (at, float(np.interp(at, np.arange(len(ratio)), ratio[:, k_low])))
+            face = RATIO_COLOURS[bins.index(k_low)] if filled else "white"
+            axes.plot(*where, marker, ms=7, mec=BLACK, mew=0.9, mfc=face, zorder=4, label=None if i else label)
+            axes.annotate(
+                f"{', '.join(names)}>{frequency[k_low]:.3g}", where, xytext=(6, -9), textcoords="offset points",
+                fontsize=6.5, zorder=5, path_effects=[withStroke(linewidth=2, foreground="white")],
+            )  # fmt: skip
 
 
 def _draw_plane(axes: Axes, dataset: xr.Dataset) -> None:
@@ -274,7 +304,7 @@ def _draw_plane(axes: Axes, dataset: xr.Dataset) -> None:
     show = _log10 if wide else np.asarray
     low, high = (show(v) for v in own)
     colour, dashes, label = PREDICTIONS[name]
-    points = axes.scatter(low, high, c=np.arange(last + 1), cmap="viridis", s=14, zorder=3, linewidths=0)
+    points = axes.scatter(low, high, c=np.arange(last + 1), cmap="plasma", s=14, zorder=3, linewidths=0)
     axes.plot(low, high, color=BLACK, lw=0.8, zorder=2, label="explicit run")
     axes.plot(*(show(v) for v in foreseen), color=colour, ls=dashes, lw=1.6, zorder=2, label=label)
     axes.plot(low[0], high[0], "o", ms=7, mfc="white", mec=BLACK, mew=1.5, zorder=6, label="start")
@@ -286,6 +316,7 @@ def _draw_plane(axes: Axes, dataset: xr.Dataset) -> None:
         limit(bottom - 0.05 * (top - bottom) * wide, top + 0.07 * (top - bottom))
     _draw_rays(axes, float(dataset["input_tau"]), wide)
     bar = axes.figure.colorbar(points, ax=axes, pad=0.06)
+    bar.locator = MaxNLocator(integer=True, steps=[1, 2, 5, 10])
     bar.set_label("training step t")
     of = "log₁₀ of {} / (L + H at t = 0)" if wide else "{} / (L + H at t = 0)"
     axes.set_xlabel(of.format("low band energy L"))

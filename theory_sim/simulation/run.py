@@ -69,13 +69,12 @@ def _variable(dims: Any, values: Any, long_name: str, units: str, source: str) -
 
 def _coordinates(trajectory: Trajectory, band: Band, predictions: list[Prediction]) -> dict[str, Any]:
     section = "[paper: Section 2.1]"
+    cycles = "cycles per input" if band.kind == "dft" else "half cycles per input"
     coordinates: dict[str, Any] = {
         "step": _variable(
             "step", np.arange(len(trajectory.output)), "training step t, state before its update", "1", "[paper: Eq. 4]"
         ),
-        "frequency": _variable(
-            "frequency", band.radius, "distance |k| of the bin from frequency 0", "cycles per input", section
-        ),
+        "frequency": _variable("frequency", band.radius, "distance |k| of the bin from frequency 0", cycles, section),
         "is_low": _variable("frequency", band.is_low, "bin lies in the low band", "1", section),
         "band_weight": _variable("frequency", band.weights, "weight w_k of the bin in a band sum", "1", section),
         "prediction": _variable(
@@ -88,9 +87,7 @@ def _coordinates(trajectory: Trajectory, band: Band, predictions: list[Predictio
     }
     if len(band.shape) > 1:
         for name, grid in zip(("vertical", "horizontal"), frequency_grid(band.shape, band.kind), strict=True):
-            coordinates[f"frequency_{name}"] = _variable(
-                "frequency", grid, f"{name} frequency", "cycles per input", section
-            )
+            coordinates[f"frequency_{name}"] = _variable("frequency", grid, f"{name} frequency", cycles, section)
     return coordinates
 
 

@@ -102,8 +102,11 @@ def _rates(configuration: Configuration, network: Network, x: Array) -> tuple[fl
 def _label(configuration: Configuration, network: Network, x: Array) -> float:
     if configuration.label is not None:
         return configuration.label
+    output = float(network.output(x))
+    if configuration.loss == "logistic":
+        return -1.0 if output >= 0 else 1.0
     residual = configuration.residual
     if residual is None:
         size = float(np.linalg.norm(network.input_gradient(x))) * float(np.linalg.norm(x))
         residual = cast(float, configuration.relative_residual) * size
-    return float(network.output(x)) - residual
+    return output - residual

@@ -36,13 +36,16 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
 def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield a new path beside each target; all become the targets when the block ends well, none when it does not.
 
-    Raises OSError if a file cannot be written or renamed.
+    Raises InputError with the reason if the disk is full or refuses.
     """
     fresh = [target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}") for target in targets]
     try:
         yield fresh
         for source, target in zip(fresh, targets, strict=True):
             _rename(source, target)
+    except OSError as error:
+        names = " and ".join(str(target) for target in targets)
+        raise InputError(f"cannot write {names}: {error.strerror or error}") from None
     finally:
         for path in fresh:
             _remove(path)
