@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import theory_sim
+from tests.test_architecture import imports_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,3 +29,15 @@ def test_set_up_files_name_no_machine() -> None:
     for name in ("pyproject.toml", "Makefile", ".ci/run", "README.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert not re.search(r"/home/|/root/|/work/|index-url|extra-index", text), name
+
+
+def test_everything_imported_is_declared() -> None:
+    """A clean environment has what theory_sim imports: no package of the developer's machine is taken for granted."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = [name for key in ("cuda12", "cluster") for name in project["optional-dependencies"][key]]
+    declared = {re.split(r"[<>=\[]", name)[0] for name in [*project["dependencies"], *optional]}
+    known = {"PIL": "pillow", "cupy": "cupy-cuda12x"}
+    used = {name.split(".")[0] for path in (ROOT / "theory_sim").rglob("*.py") for name in imports_of(path)}
+    used -= set(sys.stdlib_module_names) | {"theory_sim"}
+    assert {known.get(name, name) for name in used} - declared == set()
+    assert "numpy" in used

@@ -59,7 +59,7 @@ def test_eq8_broadcasts_over_steps() -> None:
 def smooth_start(name: str) -> tuple[Training, float]:
     """A run whose one step can be made small, and ℓ' at its start."""
     rng = np.random.default_rng(12)
-    net = sample_network(9, 6, Activation(name, 2.0), rng, weight_scale=0.5)
+    net = sample_network(9, 6, Activation(name, 2.0), rng, outer_law="gaussian", weight_scale=0.5)
     x = rng.standard_normal(9)
     return Training(net, x, -1.0, 0.02, 1), float(net.output(x) + 1.0)
 
