@@ -5,7 +5,6 @@ Commands live beside what they run and import what is heavy when they run, so th
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -15,7 +14,7 @@ import typer
 from theory_sim.errors import InputError
 from theory_sim.simulation.command import simulate
 
-OK, WRONG, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
+OK, WRONG, INTERRUPTED = 0, 2, 130
 
 app = typer.Typer(
     name="theory_sim",
@@ -47,16 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     A command's own code (`typer.Exit`) is passed on. InputError, a wrong option, an unwritable or full disk and too
-    little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130. A reader that went away (`| head`): 141.
+    little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=arguments or ["--help"], standalone_mode=False)
     except InputError as error:
         return _refuse(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
-        return BROKEN_PIPE
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     except MemoryError as error:

@@ -361,6 +361,8 @@ def _draw_rays(axes: Axes, input_tau: float, logarithmic: bool) -> None:
     values = [] if logarithmic and right - left > 20 else [0.5, 0.25, 0.75, 0.1, 0.9]
     labelled: list[tuple[float, float]] = []  # where, as shares of the axes
     for value in [input_tau, *values]:
+        if logarithmic and not 0 < value < 1:
+            continue  # an input without one of the bands: its ray is an axis
         ours = value == input_tau
         slope = 1.0 if logarithmic else (1 - value) / value
         offset = math.log10((1 - value) / value) if logarithmic else 0.0

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("numpy", "scipy", "numba", "xarray")
 
 
+@cache
 def provenance() -> dict[str, str]:
-    """`version` (of theory_sim), `versions` (Python and packages), `commit`, `hardware`, one line each."""
+    """`version` (of theory_sim), `versions` (Python and packages), `commit`, `hardware`, one line each.
+
+    Asked for once a process: the code that runs does not change under way.
+    """
     from theory_sim import __version__
 
     return {"version": __version__, "versions": versions(), "commit": commit(), "hardware": hardware()}

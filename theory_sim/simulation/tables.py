@@ -13,14 +13,17 @@ MISSING = "–"
 
 
 def short(value: Any) -> str:
-    """A number in at most 8 characters, "–" for None."""
+    """A number in at most 7 characters, "–" for None."""
     if value is None:
         return MISSING
     if isinstance(value, str):
         return "∞" if value == "inf" else value
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4g}"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    if value == 0 or 1e-2 <= abs(value) < 999.5:
+        return f"{value + 0.0:.3g}"  # -0.0 is 0
+    if 999.5 <= abs(value) < 1e5:
+        return f"{value:.0f}"
+    digits = 1 if 1e-99 < abs(value) < 1e99 else 0
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 
 
@@ -37,7 +40,7 @@ def print_run(console: Console, summary: dict[str, Any]) -> None:
 
 def _table(title: str, columns: list[str]) -> Table:
     table = Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1), pad_edge=False
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 1, 0, 0), pad_edge=False
     )
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
@@ -47,7 +50,7 @@ def _table(title: str, columns: list[str]) -> Table:
 def _steps(rows: list[dict[str, Any]]) -> Table:
     columns = {
         "step": "t", "tau": "τ", "low_energy": "L", "high_energy": "H", "low_cross": "Δτ_l", "high_cross": "Δτ_h",
-        "drive": "drive", "decay": "decay", "residual": "ℓ'", "crossings": "crossings",
+        "drive": "drive", "decay": "decay", "residual": "ℓ'", "crossings": "kinks",
     }  # fmt: skip
     table = _table("The explicit run", list(columns.values()))
     for row in rows:
@@ -58,8 +61,8 @@ def _steps(rows: list[dict[str, Any]]) -> Table:
 def _errors(summary: dict[str, Any]) -> Table:
     names = list(summary["predictions"])
     titles = {
-        "eq8": "Eq. 8", "printed": "13-14 printed", "corrected": "13-14 corrected", "closed_form": "closed form",
-        "rebased": "re-based", "eq8_ntk": "Eq. 8 kernel",
+        "eq8": "Eq. 8", "printed": "13-14 printed", "corrected": "13-14 corrected", "closed_form": "closed\nform",
+        "rebased": "re-based", "eq8_ntk": "Eq. 8\nkernel",
     }  # fmt: skip
     table = _table("Predicted minus explicit τ", ["t", "τ", *[titles[name] for name in names]])
     for row in summary["rows"]:
