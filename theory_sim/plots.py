@@ -205,8 +205,9 @@ def _draw_spectrum(axes: Axes, dataset: xr.Dataset) -> None:
     cutoff = _cutoff(dataset)
     axes.axhline(cutoff + 0.5, color="white", lw=3)
     axes.axhline(cutoff + 0.5, color=RED, lw=1.6, ls="--")
+    outline = [withStroke(linewidth=2, foreground=BLACK)]
     axes.annotate("$k_c$", (0, cutoff + 0.5), xycoords=("axes fraction", "data"), xytext=(4, 3), va="bottom",
-                  textcoords="offset points", color="white", path_effects=[withStroke(linewidth=2, foreground=BLACK)])  # fmt: skip
+                  textcoords="offset points", color="white", path_effects=outline)  # fmt: skip
     _step_axis(axes, dataset)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel(f"frequency |k| ({dataset['frequency'].attrs['units']})")
