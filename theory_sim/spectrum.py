@@ -98,6 +98,15 @@ def _bins(shape: tuple[int, ...], kind: Transform) -> tuple[Array, NDArray[np.bo
     return np.where(edge, 1.0, 2.0), self_conjugate
 
 
+@lru_cache(maxsize=256)
+def _radius(shape: tuple[int, ...], mask: Mask, kind: Transform) -> Array:
+    """Distance of each bin from zero frequency; every band of a shape shares it."""
+    grid = frequency_grid(shape, kind)
+    radius: Array = np.hypot(*grid) if len(grid) == 2 and mask == "disc" else np.max(np.abs(grid), axis=0)
+    radius.setflags(write=False)
+    return radius
+
+
 @dataclass(frozen=True)
 class Band:
     """The low band |k| <= cutoff of signals of one shape, its complement, and the weights of both band sums.
@@ -136,8 +145,7 @@ class Band:
     @cached_property
     def radius(self) -> Array:
         """Distance of each bin from zero frequency, (n_bins,): |k|, √(k₁²+k₂²) (disc) or max|k| (square)."""
-        grid = frequency_grid(self.shape, self.kind)
-        return np.hypot(*grid) if len(grid) == 2 and self.mask == "disc" else np.max(np.abs(grid), axis=0)
+        return _radius(self.shape, self.mask, self.kind)
 
     @cached_property
     def is_low(self) -> NDArray[np.bool_]:

@@ -69,7 +69,7 @@ class Claim:
     known: tuple[str | None, str | None]
     kind: str = "margin"
     tolerance: float = 1e-9
-    relative_precision: float = 0.05  # kind `value`: the interval must be narrower than this to decide
+    precision: float = 0.05  # kind `value`: half the interval must be narrower than this to decide
 
     @property
     def key(self) -> str:
@@ -237,7 +237,7 @@ def _judge_value(claim: Claim, tally: Tally) -> Judgement:
     interval = (mean - Z95 * error, mean + Z95 * error)
     if abs(mean) > Z_STATISTIC * error + claim.tolerance:
         return Judgement(REFUTED, -abs(mean), None, interval)
-    precise = Z95 * error <= claim.relative_precision
+    precise = Z95 * error <= claim.precision
     return Judgement(HOLDS if precise else UNDECIDED, -abs(mean), None, interval)
 
 

@@ -8,16 +8,15 @@ corrected statements say when they hold: `Stretch.of(path, corrected=True)` mirr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.samples import SpectralPath, TrainingSample
-from theory_sim.closed_form import plane_coefficients
 
 Array = NDArray[np.float64]
-MOVED = 1e-10  # τ must move at least this much: 100 times the 1e-12 at which it is resolved
-RESOLVED = 1e-12
+RESOLVED = 1e-12  # changes of τ smaller than this are round-off
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,14 @@ class Stretch:
 
     @classmethod
     def of(cls, path: SpectralPath, *, corrected: bool) -> Stretch:
-        """The whole path as it is (printed), or mirrored and cut (corrected)."""
+        """The whole path as it is (printed), or mirrored and cut (corrected); kept on the path, which many claims ask."""
+        name = f"stretch corrected={corrected}"
+        if name not in path.__dict__:
+            path.__dict__[name] = cls._cut(path, corrected)
+        return path.__dict__[name]  # type: ignore[no-any-return]
+
+    @classmethod
+    def _cut(cls, path: SpectralPath, corrected: bool) -> Stretch:
         p, drive, growth = path.planes, path.drive, path.growth
         n, sign = len(drive), 1.0
         if corrected:
@@ -52,36 +58,21 @@ class Stretch:
             sign,
         )
 
-    @property
+    @cached_property
     def gap(self) -> Array:
         """Δτ_l - Δτ_h at the states."""
         return self.low_cross - self.high_cross
 
-    @property
+    @cached_property
     def after_t0(self) -> int:
         """First step from which Δτ_l > Δτ_h to the end of the stretch; len(gap) if there is none."""
         short = np.flatnonzero(~(self.gap > 0))
         return int(short[-1]) + 1 if short.size else 0
 
 
-def moved(path: SpectralPath) -> bool:
-    """Power check: at least one step, both bands populated, and τ moves by 100 times its resolution."""
-    low, high = np.asarray(path.planes.low_energy), np.asarray(path.planes.high_energy)
-    if len(low) < 2 or not (low + high > 0).all():
-        return False
-    tau = low / (low + high)
-    return bool(np.abs(tau - tau[0]).max() >= MOVED)
-
-
-def q_of(path: SpectralPath) -> Array:
-    """q_t = Q_t/P_t of the path's own drives and decays, (T+1,): Σ η^(s), s < t, for ReLU."""
-    p, q = plane_coefficients(path.drive, path.decay)
-    return q / p
-
-
 def linear_and_positive(path: SpectralPath, sign: float) -> int:
     """Number of first states on which no unit has crossed its kink and sign·q_t >= 0."""
-    wrong = np.flatnonzero(~(sign * q_of(path) >= 0))
+    wrong = np.flatnonzero(~(sign * path.q >= 0))
     states = len(path.drive) + 1
     return min(states, path.first_crossing, int(wrong[0]) if wrong.size else states)
 

@@ -19,6 +19,7 @@ from theory_sim.attacks import random_start
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
 from theory_sim.claims.sources import Signal, Sources, draw_band
 from theory_sim.network import ACTIVATIONS, Activation, Network, sample_network
+from theory_sim.spectrum import low_pass_filter
 from theory_sim.training import Training
 
 Array = NDArray[np.float64]
@@ -33,8 +34,8 @@ def draw_activation(name: str, rng: Rng, sharpest: float = 4.0) -> Activation:
 
 
 def draw_network(signal: Signal, large: bool, activation: Activation, rng: Rng, outer_law: str | None = None) -> Network:
-    """A Gaussian network whose preactivations spread over O(1); outer weights ±1, ±1/√m or Gaussian."""
-    width = int(rng.integers(128, 145) if large else rng.integers(2, 33))
+    """A Gaussian network, 128 ... 144 or 2 ... 32 units wide, with preactivations of O(1); outer ±1, ±1/√m or Gaussian."""
+    width = int(rng.integers(128, 145) if large else 2 ** rng.uniform(1, 5))
     law = outer_law or str(rng.choice(["signs", "scaled_signs", "gaussian"]))
     scale = float(3 ** rng.uniform(-1, 1)) / float(np.linalg.norm(signal.x))
     return sample_network(signal.x.size, width, activation, rng, outer_law=law, weight_scale=scale)
@@ -96,9 +97,12 @@ def relu_run(
     active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
     if active_norm2 == 0:
         return None
-    limit = sign * _scale(network, signal.x) * float(10 ** rng.uniform(-1.5, 1.5))  # q_∞ = ℓ'₀/‖x‖²
+    reach_of_drive = 10 ** rng.uniform(-3.5 if r > 2 else -1.5, 1.5)
+    limit = sign * _scale(network, signal.x) * float(reach_of_drive)  # q_∞ = ℓ'₀/‖x‖²
     if r > 2:  # the amplitude grows by r - 1 a step: a short run, to be seen before it is astronomical
-        n_steps = int(rng.integers(6, 15))
+        far = rng.random() < 0.5  # far enough for the last steps to speak for all
+        furthest = 10 ** (rng.uniform(2.5, 4.5) if far else rng.uniform(-1, 2)) / reach_of_drive
+        n_steps = int(np.clip(np.log(max(furthest, 1.0)) / np.log(r - 1), 6, 60))
         reach = limit * (1 - (1 - r) ** np.arange(n_steps + 1))
     else:  # until the increments have shrunk by e^12, still well above round-off
         n_steps = int(np.clip(np.ceil(12 / max(-np.log(max(abs(1 - r), 1e-6)), 1e-3)), 4, 240))
@@ -110,13 +114,13 @@ def relu_run(
         network = keep_from_kinks(network, signal.x, part * reach.min() / active_norm2, part * reach.max() / active_norm2)
     label = float(network.output(signal.x)) - limit * norm2
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
-    return TrainingSample(training, draw_band(signal.shape, rng), signal.source)
+    return TrainingSample(training, draw_band(signal, rng), signal.source)
 
 
 def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
     """Explicit training with a smooth activation, from gently bent to nearly ReLU, at r < 1 and positive drive."""
     signal = sources.draw(rng, large)
-    network = draw_network(signal, large, draw_activation(str(rng.choice(SMOOTH)), rng, sharpest=64.0), rng)
+    network = draw_network(signal, large, draw_activation(str(rng.choice(SMOOTH)), rng, sharpest=256.0), rng)
     r = float(np.exp(rng.uniform(np.log(0.05), np.log(0.9))))
     norm2 = float(signal.x @ signal.x)
     active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
@@ -124,13 +128,13 @@ def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
     label = float(network.output(signal.x)) - limit * norm2
     n_steps = int(np.clip(np.ceil(12 / r), 8, 120))
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
-    return TrainingSample(training, draw_band(signal.shape, rng), signal.source)
+    return TrainingSample(training, draw_band(signal, rng), signal.source)
 
 
 def eq8_run(rng: Rng, large: bool, sources: Sources, *, outside: bool = False, constant: bool = False) -> Any:
     """Eq. 8 iterated with positive drives that Assumption 1 keeps from 0 for ever: q grows without bound.
 
-    decay 0 (ReLU) or random in [0, 1/2); `outside`: constant in (1, 3), where P changes sign; `constant`: no decay and
+    decay 0 (ReLU) or random in [0, 1/2) for a while; `outside`: constant in (1, 3), where P changes sign; `constant`: no decay and
     the drive at its maximum, Theorem 2's extreme case.
     """
     signal = sources.draw(rng, large)
@@ -138,19 +142,19 @@ def eq8_run(rng: Rng, large: bool, sources: Sources, *, outside: bool = False, c
     scale = _scale(network, signal.x)
     if scale == 0:
         return None
-    n_steps = 64
+    n_steps = 48
     drives = scale * 10 ** rng.uniform(-2, -1) * rng.uniform(0.5, 1.0, n_steps)
     decays = np.zeros(n_steps)
     if constant:
         drives[:] = scale * 10 ** rng.uniform(-2, -1)
     else:
-        drives[n_steps // 2 :] *= 1e3  # late steps far along the plane stand for "all t"
+        drives[n_steps // 2 :] *= 1e4  # late steps far along the plane stand for "all t"
         if outside:
             decays[:] = rng.uniform(1.05, 2.95)
         elif rng.random() < 0.5:
-            decays = rng.uniform(0, 0.5, n_steps)
+            decays = rng.uniform(0, 0.5, n_steps) * (np.arange(n_steps) < rng.integers(1, n_steps))
     g = network.input_gradient(signal.x)
-    return Eq8Sample(g, signal.x, drives, decays, draw_band(signal.shape, rng), signal.source, network.width)
+    return Eq8Sample(g, signal.x, drives, decays, draw_band(signal, rng), signal.source, network.width)
 
 
 def order_run(rng: Rng, large: bool, sources: Sources, *, activation: str) -> Any:
@@ -171,7 +175,7 @@ def order_run(rng: Rng, large: bool, sources: Sources, *, activation: str) -> An
         network = keep_from_kinks(network, signal.x, min(0.0, shift), max(0.0, shift))
     label = float(network.output(signal.x)) - residual
     training = Training(network, signal.x, label, 0.06 / (active_norm2 * norm2), 8)
-    return TrainingSample(training, draw_band(signal.shape, rng), signal.source)
+    return TrainingSample(training, draw_band(signal, rng), signal.source)
 
 
 def start(rng: Rng, large: bool, sources: Sources, *, outer_law: str | None = None) -> Any:
@@ -183,7 +187,7 @@ def start(rng: Rng, large: bool, sources: Sources, *, outer_law: str | None = No
     if active_norm2 == 0:
         return None
     training = Training(network, signal.x, 0.0, 0.1 / (active_norm2 * norm2), 1)
-    return TrainingSample(training, draw_band(signal.shape, rng), signal.source)
+    return TrainingSample(training, draw_band(signal, rng), signal.source)
 
 
 def attack(
@@ -217,7 +221,7 @@ def attack(
     row_norms = np.linalg.norm(network.weights, axis=1, ord=2 if ball == "l2" else 1)
     s = np.abs(network.preactivation(signal.x))
     size = float(np.linalg.norm(signal.x)) if ball == "l2" else float(np.abs(signal.x).max())
-    radius = size * float(10 ** rng.uniform(-2, 0 if region else 1))
+    radius = size * (float(10 ** rng.uniform(-2, 0)) if region else float(10 ** rng.uniform(-1, 1.5)))
     if region:
         radius = min(radius, 0.9 * float((s / row_norms).min()))
         if trained:
@@ -228,21 +232,25 @@ def attack(
     if trained:
         residual = abs(residual)
     if step == "raw":  # β grows by the factor 1 + ξ‖g‖² a step
-        step_size = float(10 ** rng.uniform(-1.5, 0.3)) / norm**2
+        step_size = float(10 ** rng.uniform(-1.5, 0.3 if region else 1.5)) / norm**2
     else:
         step_size = radius * float(10 ** rng.uniform(-1.5, 0.3))
         if step == "sign" and ball == "l2":
             step_size /= np.sqrt(signal.x.size)
+    band = draw_band(signal, rng)
     zero = rng.random() < 0.5 if zero_start is None else zero_start
     delta = np.zeros(signal.x.size) if zero else random_start(signal.x.size, radius, ball, rng)
+    if ahead and rng.random() < 0.7:  # against g, in each band as much as it happens: both Δτ_{·,2} negative
+        low = low_pass_filter(gradient, band)
+        against = -(rng.uniform(0, 1) * low + rng.uniform(0, 1) * (gradient - low))
+        length = float(np.linalg.norm(against))
+        delta = 0.5 * delta + 0.5 * radius * rng.random() * against / max(length, 1e-300)
+        residual = abs(residual) + push
     if step == "sign" and ball == "l2" and not zero and rng.random() < 0.5:  # along g: sign steps turn away from there
         delta = radius * gradient / norm * rng.uniform(0.5, 1.0)
         residual = -float(rng.uniform(0.5, 1.0)) * float(delta @ gradient)
     label = float(network.output(signal.x)) - residual
-    band = draw_band(signal.shape, rng)
-    return AttackSample(
-        network, signal.x, label, radius, step_size, n_steps, step, ball, delta, band, signal.source
-    )
+    return AttackSample(network, signal.x, label, radius, step_size, n_steps, step, ball, delta, band, signal.source)
 
 
 def power_law_signal_sample(rng: Rng, large: bool, sources: Sources) -> Any:
@@ -265,7 +273,7 @@ def noise_sample(rng: Rng, large: bool, sources: Sources) -> Any:
     signal = sources.draw(rng, large)
     noise = rng.standard_normal(signal.x.size)
     width = 128 if large else 8  # no network: counted with the size class it was drawn for
-    band = draw_band(signal.shape, rng)
+    band = draw_band(signal, rng)
     return SignalSample(signal.x, noise, band, signal.source, width, signal.alpha, signal.alpha0)
 
 
@@ -275,7 +283,7 @@ def _signal_sample(rng: Rng, large: bool, sources: Sources, *, pictures: bool | 
     g = network.input_gradient(signal.x)
     if not g.any():
         return None
-    band = draw_band(signal.shape, rng)
+    band = draw_band(signal, rng)
     delta = g / np.linalg.norm(g)
     return SignalSample(signal.x, delta, band, signal.source, network.width, signal.alpha, signal.alpha0)
 
@@ -291,9 +299,9 @@ POPULATIONS: dict[str, Callable[..., Any]] = {
     "eq8": eq8_run,
     "eq8 constant": _bind(eq8_run, constant=True),
     "eq8 outside": _bind(eq8_run, outside=True),
-    "relu": _bind(relu_run, rate=(0.05, 1.0)),
-    "relu kinks": _bind(relu_run, rate=(0.05, 1.0), kinks=True),
-    "relu f<y": _bind(relu_run, rate=(0.05, 1.0), sign=-1.0, ahead=True),
+    "relu": _bind(relu_run, rate=(0.1, 1.0)),
+    "relu kinks": _bind(relu_run, rate=(0.1, 1.0), kinks=True),
+    "relu f<y": _bind(relu_run, rate=(0.1, 1.0), sign=-1.0, ahead=True),
     "relu 1<r<2": _bind(relu_run, rate=(1.02, 1.95), ahead=True),
     "relu r>2": _bind(relu_run, rate=(2.05, 3.0), ahead=True),
     "smooth": smooth_run,

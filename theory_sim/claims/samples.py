@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from theory_sim import descent
 from theory_sim.attacks import PgdPath, pgd
-from theory_sim.closed_form import Plane
+from theory_sim.closed_form import Plane, plane_coefficients
 from theory_sim.descent import Trajectory
 from theory_sim.network import Network
 from theory_sim.recurrences import eq8
@@ -23,6 +23,7 @@ from theory_sim.training import Training
 
 Array = NDArray[np.float64]
 LARGE_DIM, LARGE_WIDTH = 257, 128
+MOVED = 1e-10  # of τ: 100 times the 1e-12 at which its changes are resolved
 
 
 class SpectralPath:
@@ -70,6 +71,21 @@ class SpectralPath:
             float(p.input_low),
             float(p.input_high),
         )
+
+    @cached_property
+    def q(self) -> Array:
+        """q_t = Q_t/P_t of the path's own drives and decays, (T+1,): Σ η^(s), s < t, for ReLU."""
+        p, q = plane_coefficients(self.drive, self.decay)
+        return q / p
+
+    @cached_property
+    def moves(self) -> bool:
+        """Power check: at least one step, ĝ never 0, and τ moves by 100 times its resolution."""
+        low, high = np.asarray(self.planes.low_energy), np.asarray(self.planes.high_energy)
+        if len(low) < 2 or not (low + high > 0).all():
+            return False
+        tau = low / (low + high)
+        return bool(np.abs(tau - tau[0]).max() >= MOVED)
 
     @cached_property
     def growth(self) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from theory_sim.errors import require
 from theory_sim.inputs import load_cifar10, load_pictures, power_law_signal, sample_picture
-from theory_sim.spectrum import Band
+from theory_sim.spectrum import Band, Convention, Mask
 
 Array = NDArray[np.float64]
 POWER_LAW, ROWS, TILES, CIFAR10 = "power-law", "image rows", "image tiles", "cifar10"
@@ -74,7 +74,7 @@ class Sources:
             return Signal(self._level(image.ravel(), rng), image.shape, CIFAR10)
         while True:
             picture = self.pictures[rng.integers(len(self.pictures))]
-            tile = rng.random() < 0.35
+            tile = rng.random() < 0.25
             side = TILE if large else int(rng.integers(4, 9))
             rows, columns = (side, side) if tile else (1, int(rng.integers(257, 302) if large else rng.integers(5, 65)))
             top = int(rng.integers(0, picture.shape[0] - rows + 1))
@@ -90,12 +90,22 @@ class Sources:
         return np.ascontiguousarray(pixels if rng.random() < 0.5 else (pixels - 0.47) / 0.25)
 
 
-def draw_band(shape: tuple[int, ...], rng: np.random.Generator) -> Band:
-    """A theory band: cut-off log-uniform over its whole range, mostly two-sided weights, 2-D disc (rarely square)."""
-    one_sided = rng.random() < 0.3
-    square = len(shape) > 1 and rng.random() < 0.2
+def draw_band(signal: Signal, rng: np.random.Generator) -> Band:
+    """A theory band: mostly two-sided weights, 2-D disc (rarely square).
+
+    The cut-off is log-uniform over its whole range in half of the bands; in the others it is the smallest one
+    at which L_x > H_x, where the theorems have the least room.
+    """
+    shape = signal.shape
+    convention: Convention = "one-sided" if rng.random() < 0.3 else "two-sided"
+    mask: Mask = "square" if len(shape) > 1 and rng.random() < 0.2 else "disc"
     highest = int(np.ceil((shape[0] - 1) / 2)) - 1 if len(shape) == 1 else min(shape[-2:]) // 2 - 1
-    cutoff = int(np.floor(np.exp(rng.uniform(0, np.log(highest + 1))))) if highest > 1 else 1
-    band = Band(shape, min(cutoff, highest), "one-sided" if one_sided else "two-sided", "square" if square else "disc")
+    cutoff = min(int(np.exp(rng.uniform(0, np.log(highest + 1)))), highest)
+    if rng.random() < 0.5:
+        band = Band(shape, 1, convention, mask)
+        power = np.abs(band.transform(signal.x)) ** 2 * band.weights
+        inside = np.bincount(np.minimum(np.ceil(band.radius).astype(int), highest + 1), power, highest + 2).cumsum()
+        cutoff = int(np.clip(np.argmax(inside > power.sum() / 2), 1, highest))
+    band = Band(shape, cutoff, convention, mask)
     band.require_theory()
     return band

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory_sim.claims.base import HOLDS, REFUTED, Claim, Outcome
-from theory_sim.claims.paths import RESOLVED, Stretch, least_drive, moved, q_of
+from theory_sim.claims.paths import RESOLVED, Stretch, least_drive
 from theory_sim.claims.samples import SpectralPath, TrainingSample
 from theory_sim.closed_form import relu_q_limit
 
@@ -28,7 +28,7 @@ SWINGS = ("relu 1<r<2", "relu r>2", "eq8 outside")
 def in_regime(path: SpectralPath, regime: str) -> bool:
     """Measure that a path is what its regime says: crossings, sign of the drive, and L_x > H_x [paper: Eq. 2]."""
     plane = path.start
-    if not plane.input_low > plane.input_high or not moved(path):
+    if not plane.input_low > plane.input_high or not path.moves:
         return False
     if isinstance(path, TrainingSample):
         crosses = path.first_crossing <= path.steps
@@ -106,7 +106,7 @@ def t1(path: SpectralPath, regime: str) -> Outcome | None:
 def _far_along(path: SpectralPath) -> bool:
     """True if the q² term of the sign polynomial outweighs the others tenfold: the last steps speak for all t."""
     p0, p1, p2 = path.start.sign_polynomial
-    q = q_of(path)[-4:]
+    q = path.q[-4:]
     return bool((np.abs(p2 * q**2) > 10 * (np.abs(2 * p1 * q) + abs(p0))).all())
 
 
@@ -133,7 +133,7 @@ def _rises_in_the_end(path: SpectralPath, regime: str) -> tuple[bool | None, boo
         states.input_high,
     )
     q_end = relu_q_limit(float(path.trajectory.residual[base]), path.training.input_norm2)
-    still = np.linspace(q_of(path)[-4] - q_of(path)[base], q_end, 16)
+    still = np.linspace(path.q[-4] - path.q[base], q_end, 16)
     signs = np.sign(np.sign(q_end) * plane.slope_sign(still))
     if not (signs == signs[-1]).all():
         return None, None
@@ -141,61 +141,60 @@ def _rises_in_the_end(path: SpectralPath, regime: str) -> tuple[bool | None, boo
 
 
 def growth(path: SpectralPath, regime: str) -> Outcome | None:
-    """After t₀, τ^(t+1) > τ^(t) at every step at which L < H; corrected: if also Δτ_l >= 0 [paper: Theorem 1, Remark]."""
-    if not in_regime(path, regime):
-        return None
+    """After t₀, τ^(t+1) > τ^(t) at every step at which L < H; corrected: if also Δτ_l >= 0 [paper: Theorem 1, Remark].
 
-    def margin(corrected: bool, swapped: bool = False) -> float | None:
-        s = Stretch.of(path, corrected=corrected)
-        n = len(s.growth)
-        if swapped:  # control: the bands in Δτ_l > Δτ_h exchanged
-            chosen = (s.gap[:n] < 0) & (s.low[:n] < s.high[:n])
-        else:
-            chosen = (np.arange(n) >= s.after_t0) & (s.low[:n] < s.high[:n])
-        if corrected:
-            chosen &= swapped | (s.low_cross[:n] >= 0)
-        return float(s.growth[chosen].min()) if chosen.any() else None
-
-    return _outcome(margin(False), margin(True), margin(True, swapped=True))
-
-
-def keeps(path: SpectralPath, regime: str) -> Outcome | None:
-    """If at some t₁ > t₀ Δτ_l τ_h >= Δτ_h τ_l, then τ rises at all t > t₁ [paper: Theorem 1, Remark].
-
-    Corrected: if moreover τ(δ⁰) < τ(x) and Eq. 12 (with <=) holds at the start.
+    Control: that τ falls there.
     """
-    if not in_regime(path, regime):
-        return None
-
-    def margin(corrected: bool, reverse: bool = False) -> float | None:
-        s = Stretch.of(path, corrected=corrected)
-        n = len(s.growth)
-        balance = s.low_cross[:n] * s.high[:n] - s.high_cross[:n] * s.low[:n]
-        met = (balance < 0) if reverse else (balance >= 0) & (np.arange(n) > s.after_t0)
-        chosen = np.flatnonzero(met)
-        if not chosen.size:
-            return None
-        if corrected and not reverse:
-            eq12 = s.sign * path.start.eq12_margin
-            if not (eq12 >= 0 and path.start.tau < path.start.input_tau):
-                return None
-        return float(s.growth[chosen[0] :].min())
-
-    return _outcome(margin(False), margin(True), margin(True, reverse=True))
-
-
-def majority(path: SpectralPath, regime: str) -> Outcome | None:
-    """Once L > H after t₀, for ever [paper: Theorem 1, Remark]."""
     if not in_regime(path, regime):
         return None
 
     def margin(corrected: bool, flip: float = 1.0) -> float | None:
         s = Stretch.of(path, corrected=corrected)
-        lead = flip * (s.low - s.high) / (s.low + s.high)
+        n = len(s.growth)
+        chosen = (np.arange(n) >= s.after_t0) & (s.low[:n] < s.high[:n])
+        if corrected:
+            chosen &= s.low_cross[:n] >= 0
+        return float((flip * s.growth)[chosen].min()) if chosen.any() else None
+
+    return _outcome(margin(False), margin(True), margin(True, flip=-1.0))
+
+
+def keeps(path: SpectralPath, regime: str) -> Outcome | None:
+    """If at some t₁ > t₀ Δτ_l τ_h >= Δτ_h τ_l, then τ rises at all t > t₁ [paper: Theorem 1, Remark].
+
+    Corrected: if moreover τ(δ⁰) < τ(x) and Eq. 12 (with <=) holds at the start. Control: that τ falls there.
+    """
+    if not in_regime(path, regime):
+        return None
+
+    def margin(corrected: bool, flip: float = 1.0) -> float | None:
+        s = Stretch.of(path, corrected=corrected)
+        n = len(s.growth)
+        balance = s.low_cross[:n] * s.high[:n] - s.high_cross[:n] * s.low[:n]
+        chosen = np.flatnonzero((balance >= 0) & (np.arange(n) > s.after_t0))
+        if not chosen.size:
+            return None
+        if corrected:
+            eq12 = s.sign * path.start.eq12_margin
+            if not (eq12 >= 0 and path.start.tau < path.start.input_tau):
+                return None
+        return float((flip * s.growth)[chosen[0] :].min())
+
+    return _outcome(margin(False), margin(True), margin(True, flip=-1.0))
+
+
+def majority(path: SpectralPath, regime: str) -> Outcome | None:
+    """Once L > H after t₀, for ever [paper: Theorem 1, Remark]. Control: that L < H from the next step on."""
+    if not in_regime(path, regime):
+        return None
+
+    def margin(corrected: bool, flip: float = 1.0) -> float | None:
+        s = Stretch.of(path, corrected=corrected)
+        lead = (s.low - s.high) / (s.low + s.high)
         chosen = np.flatnonzero((lead > 0) & (np.arange(len(lead)) >= s.after_t0))
         if not chosen.size or chosen[0] + 1 >= len(lead):
             return None
-        return float(lead[chosen[0] :].min())
+        return float((flip * lead)[chosen[0] + 1 :].min())
 
     return _outcome(margin(False), margin(True), margin(True, flip=-1.0))
 

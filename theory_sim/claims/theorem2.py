@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.base import HOLDS, REFUTED, Claim, Outcome
-from theory_sim.claims.paths import largest_drive, linear_and_positive, moved, q_of
+from theory_sim.claims.paths import largest_drive, linear_and_positive
 from theory_sim.claims.samples import SpectralPath
 from theory_sim.claims.theorem1 import REGIMES, in_regime
 from theory_sim.closed_form import theorem2_t0
@@ -45,7 +45,7 @@ def _bounds(path: SpectralPath, k: NDArray[np.intp], k_low: NDArray[np.intp], si
 
 def theorem2(path: SpectralPath, regime: str) -> Outcome | None:
     """R_k > R_k' for all t < t₀ [paper: Theorem 2]; margin: the least (R_k²-R_k'²)/(R_k²+R_k'²) before t₀."""
-    if not (moved(path) if regime == "eq8 constant" else in_regime(path, regime)):
+    if not (path.moves if regime == "eq8 constant" else in_regime(path, regime)):
         return None
     k, k_low = frequency_pairs(path)
     if not k.size:
@@ -58,7 +58,7 @@ def theorem2(path: SpectralPath, regime: str) -> Outcome | None:
         return None
     if regime == "eq8 decay":  # the exact bound is on q = Q/P, which decay makes larger than Σ η
         drive = largest_drive(path)
-        return Outcome(printed, _least(lead, q_of(path)[:, None] < drive * bounds), control)
+        return Outcome(printed, _least(lead, path.q[:, None] < drive * bounds), control)
     if regime == "eq8 constant":  # sharp: after t₀ the order is reversed
         late = np.isfinite(bounds) & (steps > bounds * (1 + 1e-9))
         sharp = _least(-lead, late)

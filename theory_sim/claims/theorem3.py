@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from theory_sim.claims.base import HOLDS, REFUTED, Claim, Outcome
-from theory_sim.claims.paths import RESOLVED, linear_and_positive, q_of
+from theory_sim.claims.paths import RESOLVED, linear_and_positive
 from theory_sim.claims.samples import SpectralPath, TrainingSample
 from theory_sim.claims.theorem1 import REGIMES, in_regime
 from theory_sim.spectrum import ratio
@@ -38,7 +38,7 @@ def theorem3(path: SpectralPath, regime: str) -> Outcome | None:
     sign = 1.0 if path.drive[0] > 0 else -1.0
     control = float(below.min()) if sign * eq12 < 0 else None
     if regime == "eq8":
-        past = q_of(path)[1:] * (1 - 1e-9) > plane.overshoot
+        past = path.q[1:] * (1 - 1e-9) > plane.overshoot
         corrected: float | None = float(np.where(past, -below, below)[_clear(path)].min())
     else:
         states = linear_and_positive(path, sign)
@@ -50,7 +50,7 @@ def theorem3(path: SpectralPath, regime: str) -> Outcome | None:
 
 def _clear(path: SpectralPath) -> np.ndarray:
     """Steps whose q is not within 1e-6 of the overshoot."""
-    q = q_of(path)[1:]
+    q = path.q[1:]
     return np.asarray(np.abs(q - path.start.overshoot) > 1e-6 * np.abs(q))
 
 
@@ -77,7 +77,7 @@ def theorem3_weak(path: SpectralPath, regime: str) -> Outcome | None:
     wrong = premise(summed, flip=-1.0) > clear
     control = float(below[wrong].min()) if wrong.any() else None
     states = min(steps + 1, path.first_crossing)
-    q = q_of(path)[1:states]
+    q = path.q[1:states]
     both = premise(q)
     certain = np.abs(both) > 1e-6 * (room + np.abs(q) * (abs(plane.low_cross) + abs(plane.high_cross)))
     agreed = (np.sign(both) * below[: states - 1])[certain]
@@ -191,6 +191,7 @@ def _claims() -> list[Claim]:
             known=(None, HOLDS),
             kind="value",
             tolerance=0.0,
+            precision=0.1,
         ),
         Claim(
             id="thm3",
@@ -204,6 +205,7 @@ def _claims() -> list[Claim]:
             known=(None, HOLDS),
             kind="value",
             tolerance=0.0,
+            precision=0.1,
         ),
     ]
     return claims

@@ -1,0 +1,234 @@
+"""The ledger: draw networks, let every claim judge those that meet its hypotheses, and say the verdicts.
+
+Work is cut into chunks of networks of one population and size class; each network has its own random stream from
+(seed, population, size class, index), so that results do not depend on how many processes share the work.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from theory_sim.claims import BY_KEY
+from theory_sim.claims.base import REFUTED, Claim, Evidence, Judgement, verdicts
+from theory_sim.claims.counterexample import make
+from theory_sim.claims.populations import POPULATIONS
+from theory_sim.claims.sources import Sources
+
+CHUNK = 50
+MOST_DRAWS = 4  # a claim whose hypotheses are rarely met gets at most this many draws per wanted network
+LEAST_TARGET = 60
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a verification is asked to do: networks per theorem, seed, extra inputs, worker processes."""
+
+    samples: int = 10_000
+    seed: int = 0
+    images: Path | None = None
+    data: Path | None = None
+    workers: int = 0  # 0: all usable cores
+
+
+@dataclass
+class LedgerRow:
+    """One claim's verdicts with all their evidence."""
+
+    claim: Claim
+    evidence: Evidence
+    printed: Judgement
+    corrected: Judgement
+    control: Judgement
+    counterexample: dict[str, Any] | None = None
+
+    @property
+    def as_known(self) -> bool:
+        """True if both verdicts are those recorded in the code."""
+        return (self.printed.verdict, self.corrected.verdict) == self.claim.known
+
+
+@dataclass
+class _Progress:
+    """Networks wanted and found of each claim and size class; decides what is drawn next."""
+
+    targets: dict[str, dict[bool, int]]
+    evidence: dict[str, dict[bool, Evidence]] = field(default_factory=dict)
+
+    def short(self, key: str, large: bool) -> int:
+        """How many members the claim still lacks in this size class."""
+        return self.targets[key][large] - self.evidence[key][large].n
+
+
+def targets(claims: Sequence[Claim], samples: int) -> dict[str, dict[bool, int]]:
+    """Networks wanted of every claim, large (True) and small: six in ten large, so that at least half are.
+
+    The cases of one theorem share `samples`; an equation's orders, which need six runs a network, share a tenth of
+    it; every other row gets a tenth.
+    """
+    cases: dict[tuple[str, str], int] = defaultdict(int)
+    for claim in claims:
+        cases[claim.id, claim.kind] += 1
+    wanted = {}
+    for claim in claims:
+        total = samples if claim.sampled_in_full else samples / 10
+        if claim.sampled_in_full or claim.kind == "order":
+            total /= cases[claim.id, claim.kind]
+        total = max(total, LEAST_TARGET)
+        wanted[claim.key] = {True: int(np.ceil(0.6 * total)), False: int(np.ceil(0.4 * total))}
+    return wanted
+
+
+def _stream(seed: int, population: str, large: bool, index: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(population.encode()), int(large), index])
+
+
+_sources: Sources | None = None
+
+
+def _start_worker(images: Path | None, data: Path | None) -> None:
+    global _sources
+    _sources = Sources.load(images, data)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Networks first ... first+count-1 of one size class, and the claims that judge them."""
+
+    large: bool
+    first: int
+    count: int
+    keys: list[str]
+
+
+def _judge_chunk(seed: int, population: str, chunk: _Chunk) -> dict[str, Evidence]:
+    """Draw the chunk's networks and let its claims judge them."""
+    assert _sources is not None
+    draw, large = POPULATIONS[population], chunk.large
+    found = {key: Evidence() for key in chunk.keys}
+    for index in range(chunk.first, chunk.first + chunk.count):
+        sample = draw(_stream(seed, population, large, index), large, _sources)
+        if sample is None:
+            continue
+        for key, evidence in found.items():
+            evidence.drawn += 1
+            outcome = BY_KEY[key].judge(sample)
+            if outcome is not None:
+                evidence.record(BY_KEY[key], outcome, sample, f"{population}/{'large' if large else 'small'}/{index:09d}")
+    return found
+
+
+def _chunk_size(population: str) -> int:
+    return CHUNK // 5 if population.startswith(("order", "attack trained")) else CHUNK
+
+
+def _rounds(population: str, keys: Sequence[str], progress: _Progress) -> Iterator[list[_Chunk]]:
+    """Rounds of chunks; every claim is asked only as often as it seems to need, later rounds fill what is short."""
+    drawn = {True: 0, False: 0}
+    asked = {(key, large): 0 for key in keys for large in (True, False)}
+    size = _chunk_size(population)
+    while True:
+        plan = []
+        for large in (True, False):
+            need = {}
+            for key in keys:
+                short, seen = progress.short(key, large), asked[key, large]
+                if short > 0 and seen < MOST_DRAWS * progress.targets[key][large]:
+                    rate = progress.evidence[key][large].n / seen if seen else 1.0
+                    need[key] = int(min(np.ceil(short / max(rate, 1e-3)), max(2 * seen, short)))
+            first = drawn[large]
+            for offset in range(0, max(need.values(), default=0), size):
+                wanting = [key for key in need if need[key] > offset]
+                plan.append(_Chunk(large, first + offset, size, wanting))
+                drawn[large] += size
+                for key in wanting:
+                    asked[key, large] += size
+        if not plan:
+            return
+        yield plan
+
+
+def collect(
+    claims: Sequence[Claim], settings: Settings, report: Callable[[str, int, int], None] = lambda *_: None
+) -> dict[str, Evidence]:
+    """Evidence of every claim from as many networks as `settings` asks for.
+
+    report(population, networks judged so far, networks planned so far) is called after every chunk. Raises InputError
+    on unreadable inputs before any work starts.
+    """
+    Sources.load(settings.images, settings.data)  # in this process first: a bad file is one clear error
+    progress = _Progress(targets(claims, settings.samples))
+    by_population: dict[str, list[str]] = defaultdict(list)
+    for claim in claims:
+        by_population[claim.population].append(claim.key)
+        progress.evidence[claim.key] = {True: Evidence(), False: Evidence()}
+    with pool(settings) as executor:
+        done = planned = 0
+        running = {name: _rounds(name, keys, progress) for name, keys in by_population.items()}
+        # One round of every population at a time keeps the workers busy; a population's next round waits for its last.
+        while running:
+            submitted: dict[str, list[tuple[_Chunk, Future[dict[str, Evidence]]]]] = {}
+            for name in list(running):
+                plan = next(running[name], None)
+                if plan is None:
+                    del running[name]
+                    continue
+                submitted[name] = [(c, executor.submit(_judge_chunk, settings.seed, name, c)) for c in plan]
+                planned += sum(chunk.count for chunk in plan)
+            for name, chunks in submitted.items():
+                for chunk, future in chunks:
+                    for key, evidence in future.result().items():
+                        progress.evidence[key][chunk.large].add(evidence)
+                    done += chunk.count
+                    report(name, done, planned)
+    merged = {}
+    for key, parts in progress.evidence.items():
+        merged[key] = parts[True]
+        merged[key].add(parts[False])
+    return merged
+
+
+def pool(settings: Settings) -> ProcessPoolExecutor:
+    """Worker processes with one BLAS thread each."""
+    workers = settings.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    return ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(settings.images, settings.data)
+    )
+
+
+def _counterexample(key: str, version: str, sample: Any, origin: str) -> dict[str, Any]:
+    return make(BY_KEY[key], version, sample, origin)
+
+
+def verify(
+    claims: Sequence[Claim], settings: Settings, report: Callable[[str, int, int], None] = lambda *_: None
+) -> list[LedgerRow]:
+    """Judge the claims: one row each, with a shrunk counterexample for every refuted statement."""
+    collected = collect(claims, settings, report)
+    rows = [LedgerRow(claim, collected[claim.key], *verdicts(claim, collected[claim.key])) for claim in claims]
+    wanted: list[tuple[LedgerRow, str]] = []
+    for row in rows:
+        for version in ("printed", "corrected"):
+            if getattr(row, version).verdict == REFUTED and row.evidence.versions[version].example:
+                wanted.append((row, version))
+                break
+    with pool(settings) as executor:
+        futures = []
+        for row, version in wanted:
+            _, origin, sample = row.evidence.versions[version].example  # type: ignore[misc]
+            futures.append(executor.submit(_counterexample, row.claim.key, version, sample, f"seed {settings.seed}, {origin}"))
+        for done, ((row, _), future) in enumerate(zip(wanted, futures, strict=True), 1):
+            row.counterexample = future.result()
+            report("counterexamples", done, len(wanted))
+    return rows
