@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from theory_sim.claims.command import replay, verify
 from theory_sim.errors import InputError
 from theory_sim.simulation.command import simulate
 
@@ -22,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(verify)
+app.command()(replay)
 app.command()(simulate)
 
 

@@ -135,6 +135,14 @@ class Evidence:
         for name, tally in other.versions.items():
             self.versions[name].add(tally)
 
+    def keep_better_examples(self, *others: Evidence) -> None:
+        """Forget examples that are not smaller than those the others have: whole networks are heavy."""
+        for name, tally in self.versions.items():
+            known = [o.versions[name].example for o in others]
+            best = min((e[:2] for e in known if e is not None), default=None)
+            if tally.example is not None and best is not None and best <= tally.example[:2]:
+                tally.example = None
+
     def record(self, claim: Claim, outcome: Outcome, sample: Any, origin: str) -> None:
         """Count one network that met the hypotheses."""
         self.n += 1

@@ -18,11 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from theory_sim import __version__
 from theory_sim.claims import BY_KEY
 from theory_sim.claims.base import REFUTED, Claim, Evidence, Judgement, verdicts
+from theory_sim.claims.checkpoint import Checkpoint
 from theory_sim.claims.counterexample import make
 from theory_sim.claims.populations import POPULATIONS
 from theory_sim.claims.sources import Sources
+from theory_sim.provenance import commit
 
 CHUNK = 50
 MOST_DRAWS = 4  # a claim whose hypotheses are rarely met gets at most this many draws per wanted network
@@ -31,13 +34,19 @@ LEAST_TARGET = 60
 
 @dataclass(frozen=True)
 class Settings:
-    """What a verification is asked to do: networks per theorem, seed, extra inputs, worker processes."""
+    """What a verification is asked to do: networks per theorem, seed, extra inputs, worker processes, checkpoint."""
 
     samples: int = 10_000
     seed: int = 0
     images: Path | None = None
     data: Path | None = None
     workers: int = 0  # 0: all usable cores
+    checkpoint: Path | None = None
+
+    @property
+    def chunk(self) -> int:
+        """Networks per chunk: few enough to show progress, many enough to keep bookkeeping small."""
+        return CHUNK * max(1, self.samples // 20_000)
 
 
 @dataclass
@@ -127,15 +136,15 @@ def _judge_chunk(seed: int, population: str, chunk: _Chunk) -> dict[str, Evidenc
     return found
 
 
-def _chunk_size(population: str) -> int:
-    return CHUNK // 5 if population.startswith(("order", "attack trained")) else CHUNK
+def _chunk_size(population: str, chunk: int) -> int:
+    return chunk // 5 if population.startswith(("order", "attack trained")) else chunk
 
 
-def _rounds(population: str, keys: Sequence[str], progress: _Progress) -> Iterator[list[_Chunk]]:
+def _rounds(population: str, keys: Sequence[str], progress: _Progress, chunk: int) -> Iterator[list[_Chunk]]:
     """Rounds of chunks; every claim is asked only as often as it seems to need, later rounds fill what is short."""
     drawn = {True: 0, False: 0}
     asked = {(key, large): 0 for key in keys for large in (True, False)}
-    size = _chunk_size(population)
+    size = _chunk_size(population, chunk)
     while True:
         plan = []
         for large in (True, False):
@@ -171,25 +180,41 @@ def collect(
     for claim in claims:
         by_population[claim.population].append(claim.key)
         progress.evidence[claim.key] = {True: Evidence(), False: Evidence()}
-    with pool(settings) as executor:
+    header = {"seed": settings.seed, "samples": settings.samples, "claims": [claim.key for claim in claims]}
+    header |= {"images": str(settings.images), "data": str(settings.data), "version": __version__, "commit": commit()}
+    checkpoint = Checkpoint(settings.checkpoint, header)
+    executor = pool(settings)
+    try:
         done = planned = 0
-        running = {name: _rounds(name, keys, progress) for name, keys in by_population.items()}
+        running = {name: _rounds(name, keys, progress, settings.chunk) for name, keys in by_population.items()}
         # One round of every population at a time keeps the workers busy; a population's next round waits for its last.
         while running:
-            submitted: dict[str, list[tuple[_Chunk, Future[dict[str, Evidence]]]]] = {}
+            submitted: list[tuple[str, _Chunk, str, Future[dict[str, Evidence]] | None]] = []
             for name in list(running):
                 plan = next(running[name], None)
                 if plan is None:
                     del running[name]
                     continue
-                submitted[name] = [(c, executor.submit(_judge_chunk, settings.seed, name, c)) for c in plan]
-                planned += sum(chunk.count for chunk in plan)
-            for name, chunks in submitted.items():
-                for chunk, future in chunks:
-                    for key, evidence in future.result().items():
-                        progress.evidence[key][chunk.large].add(evidence)
-                    done += chunk.count
-                    report(name, done, planned)
+                for chunk in plan:
+                    label = f"{name}/{chunk.large}/{chunk.first}"
+                    known = label in checkpoint.found
+                    future = None if known else executor.submit(_judge_chunk, settings.seed, name, chunk)
+                    submitted.append((name, chunk, label, future))
+                    planned += chunk.count
+            for name, chunk, label, future in submitted:
+                found = checkpoint.get(label) if future is None else future.result()
+                assert found is not None
+                for key, evidence in found.items():
+                    evidence.keep_better_examples(*progress.evidence[key].values())
+                if future is not None:
+                    checkpoint.put(label, found)
+                for key, evidence in found.items():
+                    progress.evidence[key][chunk.large].add(evidence)
+                done += chunk.count
+                report(name, done, planned)
+    finally:
+        executor.shutdown(cancel_futures=True)
+        checkpoint.close()
     merged = {}
     for key, parts in progress.evidence.items():
         merged[key] = parts[True]
@@ -199,7 +224,8 @@ def collect(
 
 def pool(settings: Settings) -> ProcessPoolExecutor:
     """Worker processes with one BLAS thread each."""
-    workers = settings.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = settings.workers or cores
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     return ProcessPoolExecutor(

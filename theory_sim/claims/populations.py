@@ -209,7 +209,8 @@ def attack(
     own low-frequency ratio is near the input's.
     """
     signal = sources.draw(rng, large)
-    act = draw_activation(activation if activation != "smooth" else str(rng.choice(SMOOTH)), rng)
+    name = str(rng.choice(SMOOTH)) if activation == "smooth" else activation
+    act = draw_activation(name, rng, sharpest=4.0 if trained else 64.0)
     network = draw_network(signal, large, act, rng)
     step, ball = str(rng.choice(steps)), str(rng.choice(balls))
     if ahead:
