@@ -115,6 +115,9 @@ def plane_coefficients(drive: NDArray, decay: NDArray) -> tuple[Array, Array]:
     """P_t, Q_t for t = 0 ... n from η^(t), η̃^(t), t = 0 ... n-1 (axis 0) [paper: Eq. 8 iterated]."""
     p = np.ones((len(drive) + 1, *drive.shape[1:]))
     q = np.zeros_like(p)
+    if not decay.any():  # ReLU
+        np.cumsum(drive, axis=0, out=q[1:])
+        return p, q
     for t in range(len(drive)):
         p[t + 1] = (1 - decay[t]) * p[t]
         q[t + 1] = (1 - decay[t]) * q[t] + drive[t]
