@@ -9,6 +9,7 @@ from scipy import optimize, stats
 from tests.cases import random_training
 from tests.helpers import assert_close, assert_differs, assert_order
 from theory_sim.attacks import BALLS, STEPS, fgm, fgsm, loss_gradient, pgd, project, random_start
+from theory_sim.errors import InputError
 from theory_sim.network import ACTIVATIONS, Activation, Network
 from theory_sim.spectrum import Band, low_frequency_ratio
 from theory_sim.training import LOSSES, Training
@@ -208,6 +209,23 @@ def test_gain_is_the_residual_at_the_perturbed_input_while_the_region_lasts() ->
         assert (np.diff(path.region_left.astype(int)) >= 0).all()
     assert kept > 50
     assert left > 0
+
+
+def test_a_unit_on_its_kink_is_inactive_and_leaves_the_region_when_it_wakes() -> None:
+    net = Network(np.eye(2), np.ones(2), Activation())
+    x = np.array([0.0, 1.0])
+    for start, left in ((0.0, False), (-0.05, False), (0.05, True)):
+        path = pgd(net, x, 0.0, radius=0.2, step_size=0.01, n_steps=2, start=np.array([start, 0.0]))
+        np.testing.assert_array_equal(path.region_left, [left] * 3)
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_a_start_on_the_sphere_is_in_the_ball(ball: str) -> None:
+    t = starts(1, "softplus", "mse")[0]
+    for size in (0.1, 0.1 * (1 + 1e-14)):
+        pgd(t.network, t.x, t.label, radius=0.1, step_size=0.1, n_steps=1, ball=ball, start=size * np.eye(11)[0])
+    with pytest.raises(InputError, match=r"start of norm 0\.11: allowed is <= 0\.1"):
+        pgd(t.network, t.x, t.label, radius=0.1, step_size=0.1, n_steps=1, ball=ball, start=0.11 * np.eye(11)[0])
 
 
 def test_fgm_is_one_normalised_pgd_step_of_full_length() -> None:

@@ -171,6 +171,11 @@ def test_bad_input_is_named_on_one_line(action: Callable[[], Any], value: str, a
     assert_one_clear_line(caught.value, value, allowed)
 
 
+@pytest.mark.parametrize("size", [1e-100, 0.5, 1e100])
+def test_inputs_at_the_edges_of_the_range_are_allowed(size: float) -> None:
+    replace(GOOD, x=np.full(5, size))
+
+
 def test_the_unchanged_inputs_are_good() -> None:
     """Otherwise the table could fail for another reason than the one in its row."""
     run(GOOD)

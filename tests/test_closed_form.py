@@ -175,7 +175,9 @@ def test_overshoot_by_hand() -> None:
     assert_close("margin", plane.eq12_margin, -2.0, "exact")
     assert_close("overshoot", plane.overshoot, 0.5, "exact")
     assert_close("τ", plane.ratio(0.5), 0.5, "exact")
-    assert Plane(1.0, 3.0, -1.0, 3.0, 1.0, 1.0).overshoot == np.inf
+    assert Plane(1.0, 3.0, -1.0, 3.0, 1.0, 1.0).overshoot == np.inf  # margin 2: Eq. 12 holds
+    assert Plane(1.0, 3.0, -0.1, 0.3, 1.0, 1.0).overshoot == np.inf  # margin 0.2: holds
+    assert Plane(1.0, 3.0, 1.0, 1.0, 1.0, 1.0).overshoot == np.inf  # margin 0: holds with <=, τ(q) -> τ(x) from below
 
 
 def test_plane_coefficients_iterate_eq8() -> None:

@@ -158,6 +158,12 @@ def test_inner_weights_are_gaussian_of_the_stated_scale() -> None:
     assert stats.kstest(net.weights.ravel() / 0.26, "norm").pvalue < 1e-3
 
 
+def test_defaults_have_unit_scale() -> None:
+    assert Activation("softplus") == Activation("softplus", sharpness=1.0, leak=0.1)
+    drawn = [sample_network(5, 4, Activation(), np.random.default_rng(1), **kw) for kw in ({}, {"weight_scale": 1.0})]
+    np.testing.assert_array_equal(drawn[0].weights, drawn[1].weights)
+
+
 def test_same_seed_same_network() -> None:
     one, two = (sample_network(9, 5, Activation(), np.random.default_rng(8)) for _ in range(2))
     np.testing.assert_array_equal(one.weights, two.weights)

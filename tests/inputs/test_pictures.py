@@ -50,6 +50,12 @@ def test_rows_and_tiles_against_slices() -> None:
     assert_close("tiles", tiles, expected, "exact")
 
 
+def test_a_picture_of_exactly_one_piece() -> None:
+    picture = np.random.default_rng(0).random((2, 2))
+    assert_close("rows", picture_rows(picture, 2), picture, "exact")
+    assert_close("tile", picture_tiles(picture, 2), picture.reshape(1, 4), "exact")
+
+
 def test_constant_pieces_are_left_out() -> None:
     picture = np.zeros((4, 4))
     picture[0, 0] = 1
