@@ -4,9 +4,11 @@ from theory_sim.claims import assumptions, gradient_laws, pgd, signals, theorem1
 from theory_sim.claims.base import Claim
 
 ORDER = (
-    "assumption1 assumption2 assumption3 assumption4 eq2 eq3 eq16 eq8 eq8_ntk eq13 eq14 eq15 "
-    "thm1_t0 thm1_t1 thm1_growth thm1_keeps thm1_majority thm2 thm3 thm3_weak lemma1 eq21 eq22 eq23 thm4"
-).split()
+    *("assumption1", "assumption2", "assumption3", "assumption4", "eq2", "eq3", "eq16"),
+    *("eq8", "eq8_ntk", "eq13", "eq14", "eq15"),
+    *("thm1_t0", "thm1_t1", "thm1_growth", "thm1_keeps", "thm1_majority", "thm2", "thm3", "thm3_weak"),
+    *("lemma1", "eq21", "eq22", "eq23", "thm4"),
+)
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from theory_sim.claims.base import HOLDS, REFUTED, Claim, Outcome
@@ -162,7 +164,7 @@ def _claims() -> list[Claim]:
                 "preactivations of a run and s in -3 ... 3, difference quotients of σ'",
                 "[paper: Assumption 3]",
                 f"order {name}",
-                lambda sample, name=name: assumption3(sample, name),
+                partial(assumption3, name=name),
                 (REFUTED if relu else HOLDS, HOLDS),
             )
         )

@@ -123,7 +123,9 @@ class Evidence:
     drawn: int = 0
     large: int = 0  # networks with d >= 257 and width >= 128
     sources: dict[str, int] = field(default_factory=dict)
-    versions: dict[str, Tally] = field(default_factory=lambda: {v: Tally() for v in ("printed", "corrected", "control")})
+    versions: dict[str, Tally] = field(
+        default_factory=lambda: {v: Tally() for v in ("printed", "corrected", "control")}
+    )
 
     def add(self, other: Evidence) -> None:
         """Merge the evidence of disjoint samples."""

@@ -21,7 +21,10 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path | None, header: dict[str, Any]) -> None:
-        self.path, self.found, self._file = path, {}, None  # type: Path | None, dict[str, Any], TextIO | None
+        """Open `path`, take in what it holds. InputError if it belongs to something else or cannot be read."""
+        self.path = path
+        self.found: dict[str, Any] = {}
+        self._file: TextIO | None = None
         if path is None:
             return
         header = {"format": FORMAT, **header}
@@ -96,6 +99,7 @@ def _evidence(fields: dict[str, Any]) -> Evidence:
         example = None if t["example"] is None else (*t["example"][:2], decode(t["example"][2]))
         worst = math.inf if t["worst"] is None else t["worst"]
         slopes = [(a, b) for a, b in t["slopes"]]
-        versions[name] = Tally(*t["counts"], worst, slopes, *t["sums"], example)
+        (n, violations), (total, squares) = t["counts"], t["sums"]
+        versions[name] = Tally(n, violations, worst, slopes, total, squares, example)
     n, drawn, large = fields["counts"]
     return Evidence(n, drawn, large, fields["sources"], versions)

@@ -62,7 +62,7 @@ def verify(
     chosen = select(claims)
     begin = time.monotonic()
     settings = Settings(samples, seed, images, data, workers, checkpoint)
-    with _progress(quiet) as report:
+    with _Progress(quiet) as report:
         try:
             rows = judge(chosen, settings, report)
         except KeyboardInterrupt:
@@ -134,7 +134,8 @@ def _check_folder(folder: Path, option: str, create: bool = True) -> None:
     there = folder
     while create and not there.exists() and there != there.parent:
         there = there.parent
-    require(there.is_dir(), f"{option}: no such folder {there}" if not there.exists() else f"{option}: {there} is a file")
+    require(there.exists(), f"{option}: no such folder {there}")
+    require(there.is_dir(), f"{option}: {there} is a file")
     require(os.access(there, os.W_OK), f"{option}: folder {there} is not writable")
 
 
@@ -177,7 +178,7 @@ def _write_json(path: Path, content: Any) -> None:
         fresh.write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-class _progress:
+class _Progress:
     """A Rich bar on a terminal, a plain line every ten seconds elsewhere, nothing if `quiet`; on stderr."""
 
     def __init__(self, quiet: bool) -> None:

@@ -41,8 +41,9 @@ def make(claim: Claim, version: str, sample: Sample, origin: str) -> dict[str, A
 
 
 def _word(word: Any) -> list[float | None]:
-    values = [word] if np.isscalar(word) else list(word or [])
-    return [None if not math.isfinite(v) else float(v) for v in values]
+    """A margin or a pair of orders as a list JSON can hold; empty if the sample does not meet the hypotheses."""
+    values = [] if word is None else np.atleast_1d(word).tolist()
+    return [v if math.isfinite(v) else None for v in values]
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,22 @@ def decode(fields: dict[str, Any]) -> Sample:
             )
             sample: Sample = TrainingSample(training, band, source, "reference")
         elif kind == "eq8":
-            arrays = (_array(fields[name]) for name in ("start_gradient", "x", "drives", "decays"))
-            sample = Eq8Sample(*arrays, band, source, int(fields["width"]))
+            g, x, drives, decays = (_array(fields[name]) for name in ("start_gradient", "x", "drives", "decays"))
+            sample = Eq8Sample(g, x, drives, decays, band, source, int(fields["width"]))
         elif kind == "attack":
-            numbers = (float(fields[k]) for k in ("label", "radius", "step_size"))
-            words = (int(fields["n_steps"]), str(fields["step"]), str(fields["ball"]))
-            network = _decode_network(fields["network"])
-            sample = AttackSample(network, _array(fields["x"]), *numbers, *words, _array(fields["start"]), band, source)
+            sample = AttackSample(
+                network=_decode_network(fields["network"]),
+                x=_array(fields["x"]),
+                label=float(fields["label"]),
+                radius=float(fields["radius"]),
+                step_size=float(fields["step_size"]),
+                n_steps=int(fields["n_steps"]),
+                step=str(fields["step"]),
+                ball=str(fields["ball"]),
+                start=_array(fields["start"]),
+                band=band,
+                source=source,
+            )
         elif kind == "signal":
             laws = (float("nan") if fields[k] is None else float(fields[k]) for k in ("alpha", "alpha0"))
             sample = SignalSample(
@@ -81,10 +90,15 @@ def decode(fields: dict[str, Any]) -> Sample:
             raise
         what = f"missing key {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"this is not a whole counterexample: {what}") from None
-    x = sample.training.x if isinstance(sample, TrainingSample) else sample.x
+    x = input_of(sample)
     if x.shape != (band.dim,):
         raise InputError(f"input of shape {x.shape} does not fit the band's shape {band.shape}")
     return sample
+
+
+def input_of(sample: Sample) -> NDArray[np.float64]:
+    """x, (d,)."""
+    return sample.training.x if isinstance(sample, TrainingSample) else sample.x
 
 
 def with_reference(sample: Sample) -> Sample:

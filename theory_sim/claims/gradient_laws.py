@@ -71,7 +71,7 @@ def orders(sample: TrainingSample, law: Callable[[Rung], tuple[Array, Array, Arr
 
 
 def _usable(sample: TrainingSample) -> bool:
-    """No divergence, no kink crossing at any rung, and ĝ moves: the law's premises."""
+    """No divergence, no kink crossing at any rung, ĝ moves, but by less than itself in one step: the law's premises."""
     for rung in ladder(sample):
         path = rung.path
         assert isinstance(path, TrainingSample)
@@ -79,8 +79,9 @@ def _usable(sample: TrainingSample) -> bool:
             return False
         if path.training.network.activation.name == "relu" and path.first_crossing <= path.steps:
             return False
-    spectrum = sample.gradient_spectrum
-    return bool(np.linalg.norm(spectrum[-1] - spectrum[0]) > 1e-3 * np.linalg.norm(spectrum[0]))
+    start, one, *_, end = sample.gradient_spectrum
+    size = np.linalg.norm(start)
+    return bool(np.linalg.norm(one - start) < size and np.linalg.norm(end - start) > 1e-3 * size)
 
 
 # Eq. 8 ---------------------------------------------------------------------------------------------------------------
@@ -100,9 +101,7 @@ def _ntk_law(rung: Rung, extra: float = 1.0) -> tuple[Array, Array, Array, Array
     return g[0] + moves[0], g[1], g[0] + moves.sum(axis=0), g[-1]
 
 
-def _one_step_law(
-    sample: TrainingSample, rung: Rung, law: Callable[..., Array]
-) -> tuple[Array, Array, Array, Array]:
+def _one_step_law(sample: TrainingSample, rung: Rung, law: Callable[..., Array]) -> tuple[Array, Array, Array, Array]:
     """A law for the start only; its global form sums the tangent moves after the first step."""
     path, g = rung.path, rung.path.gradient_spectrum
     assert isinstance(path, TrainingSample)
@@ -177,6 +176,8 @@ def judge_wide(sample: TrainingSample) -> Outcome | None:
     across = pull @ (net.weights - np.outer(along, x))
     variance = float(np.var(net.weights))  # of one Gaussian entry
     expected = (net.dim - 1) * variance * float(pull @ pull)
+    if expected == 0:  # constant weights, or σ'' = 0 in float64
+        return None
     value = float(across @ across) / expected
     coherent = (net.dim - 1) * variance * float(pull.sum()) ** 2  # control: as if the parts across x added up
     return Outcome(None, value - 1.0, float(across @ across) / coherent - 1.0)
@@ -355,12 +356,16 @@ def judge_eq15_exact(sample: SpectralPath) -> Outcome | None:
     """Theorem 1's display as an equality; exact with η²(L_x τ_h - H_x τ_l)/N^(t+1) added [paper: Eq. 9]."""
     if sample.first_crossing <= len(sample.drive):
         return None
-    energy, cross, of_input, tau = _energies(sample), _crosses(sample), _input_energies(sample), _tau(sample)
-    change = np.diff(tau)
+    energy, cross, of_input = _energies(sample), _crosses(sample), _input_energies(sample)
+    total = energy.sum(axis=1)
+    passed = np.maximum.accumulate(total[:-1] + sample.drive**2 * of_input.sum())
+    if not (total[0] > 0 and (total[1:] > 1e-8 * passed).all()):  # ĝ = 0 has no τ; near it τ loses its digits
+        return None
+    change = np.diff(_tau(sample))
     if np.abs(change).max() < 1e-6:
         return None
     low, high, c_low, c_high = energy[:-1, 0], energy[:-1, 1], cross[:-1, 0], cross[:-1, 1]
-    total = energy.sum(axis=1)[1:]
+    total = total[1:]
 
     def error(predicted: Array) -> float:
         return -float(np.abs(predicted - change).max())

@@ -132,7 +132,9 @@ def _judge_chunk(seed: int, population: str, chunk: _Chunk) -> dict[str, Evidenc
             evidence.drawn += 1
             outcome = BY_KEY[key].judge(sample)
             if outcome is not None:
-                evidence.record(BY_KEY[key], outcome, sample, f"{population}/{'large' if large else 'small'}/{index:09d}")
+                evidence.record(
+                    BY_KEY[key], outcome, sample, f"{population}/{'large' if large else 'small'}/{index:09d}"
+                )
     return found
 
 
@@ -253,7 +255,9 @@ def verify(
         futures = []
         for row, version in wanted:
             _, origin, sample = row.evidence.versions[version].example  # type: ignore[misc]
-            futures.append(executor.submit(_counterexample, row.claim.key, version, sample, f"seed {settings.seed}, {origin}"))
+            futures.append(
+                executor.submit(_counterexample, row.claim.key, version, sample, f"seed {settings.seed}, {origin}")
+            )
         for done, ((row, _), future) in enumerate(zip(wanted, futures, strict=True), 1):
             row.counterexample = future.result()
             report("counterexamples", done, len(wanted))

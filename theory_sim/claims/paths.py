@@ -33,11 +33,11 @@ class Stretch:
 
     @classmethod
     def of(cls, path: SpectralPath, *, corrected: bool) -> Stretch:
-        """The whole path as it is (printed), or mirrored and cut (corrected); kept on the path, which many claims ask."""
+        """The whole path as it is (printed), or mirrored and cut (corrected); kept on the path: many claims ask."""
         name = f"stretch corrected={corrected}"
         if name not in path.__dict__:
             path.__dict__[name] = cls._cut(path, corrected)
-        return path.__dict__[name]  # type: ignore[no-any-return]
+        return path.__dict__[name]
 
     @classmethod
     def _cut(cls, path: SpectralPath, corrected: bool) -> Stretch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from theory_sim.spectrum import ratio
 
 Array = NDArray[np.float64]
 OCTAVES = 5
+TAU_FLOOR = 1e-13  # τ, of order 1, is resolved to this over a run of 128 steps
 NU = 0.5  # ν of Assumption 2 on the ladder
 
 
@@ -226,9 +228,12 @@ def ladder(sample: AttackSample, trained: bool) -> list[Rung]:
 
 
 def _orders(
-    sample: AttackSample, law: Callable[[AttackSample], tuple[Array, Array]], trained: bool = True
+    sample: AttackSample, law: Callable[[AttackSample], tuple[Array, Array]], trained: bool = True, floor: float = 0.0
 ) -> tuple[float, float]:
-    """Local and global slope in ε of a law(sample) -> (predicted moves, actual moves), both (n_steps, ...)."""
+    """Local and global slope in ε of a law(sample) -> (predicted moves, actual moves), both (n_steps, ...).
+
+    floor: round-off of what moves; errors below it have slope inf.
+    """
     sizes, local, whole = [], [], []
     for rung in ladder(sample, trained):
         predicted, actual = law(rung.sample)
@@ -237,12 +242,12 @@ def _orders(
         local.append(np.linalg.norm(difference[0]))
         whole.append(np.linalg.norm(difference.sum(axis=0)))
     steps = np.array(sizes)
-    scale = 1e-13 * max(1e-300, float(np.max(np.abs(actual))))
-    return slope(steps, np.array(local), scale), slope(steps, np.array(whole), scale)
+    floor = max(floor, 1e-13 * float(np.max(np.abs(actual))))
+    return slope(steps, np.array(local), floor), slope(steps, np.array(whole), floor)
 
 
 def _ladder_usable(sample: AttackSample, trained: bool = True) -> bool:
-    if not sample.start.any():
+    if not sample.start.any() or not sample.gradient.any():
         return False
     relu = sample.network.activation.name == "relu"
     return not relu or all(_in_region(rung.sample) for rung in ladder(sample, trained))
@@ -284,11 +289,15 @@ def _thm4_law(sample: AttackSample, swap: bool = False) -> tuple[Array, Array]:
     return moves, np.diff(energy[:, 0] / total)
 
 
-def judge_order(sample: AttackSample, law: Callable[..., tuple[Array, Array]], wrong: dict[str, object]) -> Outcome | None:
+def judge_order(
+    sample: AttackSample, law: Callable[..., tuple[Array, Array]], wrong: dict[str, object]
+) -> Outcome | None:
     """A law of Appendix B as printed, first order in ε under Assumption 2."""
     if not _ladder_usable(sample):
         return None
-    return Outcome(_orders(sample, law), None, _orders(sample, lambda s: law(s, **wrong)))
+    return Outcome(
+        _orders(sample, law, floor=floor), None, _orders(sample, lambda s: law(s, **wrong), floor=floor)
+    )
 
 
 def judge_eq22_untrained(sample: AttackSample) -> Outcome | None:
@@ -332,7 +341,7 @@ def _lemma_rows() -> list[Claim]:
             hypotheses,
             "[paper: Lemma 1]",
             population,
-            lambda sample, kind=kind: lemma1(sample, kind),
+            partial(lemma1, case=kind),
             known,
         )
         for case, population, kind, correction, known, hypotheses in rows
@@ -363,7 +372,7 @@ def _claims() -> list[Claim]:
             trained + ", smooth activations",
             "[paper: Eq. 22]",
             "attack trained smooth",
-            lambda s: judge_order(s, _eq22_law, {"sign": -1.0}),
+            partial(judge_order, law=_eq22_law, wrong={"sign": -1.0}),
             (FIRST_ORDER, None),
             kind="order",
         ),
@@ -387,7 +396,7 @@ def _claims() -> list[Claim]:
             f"raw steps, ReLU, random start; {REGION}",
             "[paper: Eq. 23]",
             "attack random start",
-            lambda s: judge_eq23_exact(s, False),
+            partial(judge_eq23_exact, zero_start=False),
             (None, HOLDS),
             tolerance=1e-9,
         ),
@@ -399,7 +408,7 @@ def _claims() -> list[Claim]:
             f"raw steps, ReLU, zero start; {REGION}",
             "[paper: Eq. 23]",
             "attack zero start",
-            lambda s: judge_eq23_exact(s, True),
+            partial(judge_eq23_exact, zero_start=True),
             (REFUTED, HOLDS),
             tolerance=1e-9,
         ),
@@ -462,7 +471,7 @@ def _claims() -> list[Claim]:
                 trained,
                 "[paper: Eq. 23]",
                 population,
-                lambda s: judge_order(s, _eq23_law, {"swap": True}),
+                partial(judge_order, law=_eq23_law, wrong={"swap": True}),
                 (FIRST_ORDER, None),
                 kind="order",
             ),
@@ -474,7 +483,7 @@ def _claims() -> list[Claim]:
                 trained,
                 "[paper: Theorem 4]",
                 population,
-                lambda s: judge_order(s, _thm4_law, {"swap": True}),
+                partial(judge_order, law=_thm4_law, wrong={"swap": True}),
                 (FIRST_ORDER, None),
                 kind="order",
             ),

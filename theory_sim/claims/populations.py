@@ -33,8 +33,10 @@ def draw_activation(name: str, rng: Rng, sharpest: float = 4.0) -> Activation:
     return Activation(name, sharpness=sharpness, leak=float(rng.uniform(0, 0.5)))
 
 
-def draw_network(signal: Signal, large: bool, activation: Activation, rng: Rng, outer_law: str | None = None) -> Network:
-    """A Gaussian network, 128 ... 144 or 2 ... 32 units wide, with preactivations of O(1); outer ±1, ±1/√m or Gaussian."""
+def draw_network(
+    signal: Signal, large: bool, activation: Activation, rng: Rng, outer_law: str | None = None
+) -> Network:
+    """A Gaussian network, 128 ... 144 or 2 ... 32 units wide, preactivations of O(1); outer ±1, ±1/√m or Gaussian."""
     width = int(rng.integers(128, 145) if large else 2 ** rng.uniform(1, 5))
     law = outer_law or str(rng.choice(["signs", "scaled_signs", "gaussian"]))
     scale = float(3 ** rng.uniform(-1, 1)) / float(np.linalg.norm(signal.x))
@@ -111,7 +113,9 @@ def relu_run(
         network = _move_ahead(network, signal.x, float(10 ** rng.uniform(-1, 1)))
     if not kinks or rng.random() < 0.5:
         part = float(rng.uniform(0.2, 0.95)) if kinks else 1.0
-        network = keep_from_kinks(network, signal.x, part * reach.min() / active_norm2, part * reach.max() / active_norm2)
+        network = keep_from_kinks(
+            network, signal.x, part * reach.min() / active_norm2, part * reach.max() / active_norm2
+        )
     label = float(network.output(signal.x)) - limit * norm2
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
     return TrainingSample(training, draw_band(signal, rng), signal.source)
@@ -134,8 +138,8 @@ def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
 def eq8_run(rng: Rng, large: bool, sources: Sources, *, outside: bool = False, constant: bool = False) -> Any:
     """Eq. 8 iterated with positive drives that Assumption 1 keeps from 0 for ever: q grows without bound.
 
-    decay 0 (ReLU) or random in [0, 1/2) for a while; `outside`: constant in (1, 3), where P changes sign; `constant`: no decay and
-    the drive at its maximum, Theorem 2's extreme case.
+    decay 0 (ReLU) or random in [0, 1/2) for a while; `outside`: constant in (1, 3), where P changes sign;
+    `constant`: no decay and the drive at its maximum, Theorem 2's extreme case.
     """
     signal = sources.draw(rng, large)
     network = draw_network(signal, large, Activation("relu"), rng)
@@ -317,7 +321,9 @@ POPULATIONS: dict[str, Callable[..., Any]] = {
     "attack sign linf": _bind(attack, steps=("sign",), balls=("linf",)),
     "attack sign l2": _bind(attack, steps=("sign",), balls=("l2",), zero_start=False),
     "attack far": _bind(attack, steps=("raw", "normalised"), balls=("l2", "linf"), region=False),
-    "attack smooth": _bind(attack, activation="smooth", steps=("raw", "normalised"), balls=("l2", "linf"), region=False),
+    "attack smooth": _bind(
+        attack, activation="smooth", steps=("raw", "normalised"), balls=("l2", "linf"), region=False
+    ),
     "attack zero start": _bind(attack, steps=("raw", "normalised"), zero_start=True),
     "attack zero start sign": _bind(attack, steps=("sign",), balls=("linf", "l2"), zero_start=True),
     "attack random start": _bind(attack, zero_start=False),

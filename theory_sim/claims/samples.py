@@ -6,6 +6,7 @@ or from Eq. 8 iterated as the paper's proofs do (`Eq8Sample`): spectra at all st
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,51 +27,53 @@ LARGE_DIM, LARGE_WIDTH = 257, 128
 MOVED = 1e-10  # of τ: 100 times the 1e-12 at which its changes are resolved
 
 
-class SpectralPath:
-    """ĝ^(t) along a run: subclasses give `gradient_spectrum`, `input_spectrum`, `band`, `drive` and `first_crossing`."""
+class SpectralPath(ABC):
+    """ĝ^(t) along a run."""
 
     band: Band
     source: str
 
     @property
+    @abstractmethod
     def gradient_spectrum(self) -> NDArray:
         """ĝ^(t), (T+1, n_bins)."""
-        raise TypeError
 
     @property
+    @abstractmethod
     def input_spectrum(self) -> NDArray:
         """x̂, (n_bins,)."""
-        raise TypeError
 
     @property
+    @abstractmethod
     def drive(self) -> Array:
         """η^(t) of the T steps, (T,)."""
-        raise TypeError
 
     @property
+    @abstractmethod
     def decay(self) -> Array:
         """η̃^(t) of the T steps, (T,)."""
-        raise TypeError
 
     @property
+    @abstractmethod
     def first_crossing(self) -> int:
         """First step t after which ĝ is no longer what the linear region gives; T+1 if there is none."""
-        raise TypeError
 
     @cached_property
     def planes(self) -> Plane:
         """L, H, Δτ_l, Δτ_h at every step, arrays (T+1,), and L_x, H_x."""
         return Plane.of(self.gradient_spectrum, self.input_spectrum, self.band)
 
+    def state(self, step: int) -> Plane:
+        """The band scalars at one step, floats."""
+        p = self.planes
+        states = (p.low_energy, p.high_energy, p.low_cross, p.high_cross)
+        low, high, low_cross, high_cross = (float(v[step]) for v in states)
+        return Plane(low, high, low_cross, high_cross, float(p.input_low), float(p.input_high))
+
     @cached_property
     def start(self) -> Plane:
-        """The same at t = 0, floats."""
-        p = self.planes
-        return Plane(
-            *(float(v[0]) for v in (p.low_energy, p.high_energy, p.low_cross, p.high_cross)),
-            float(p.input_low),
-            float(p.input_high),
-        )
+        """The band scalars at t = 0, floats."""
+        return self.state(0)
 
     @cached_property
     def q(self) -> Array:
@@ -127,22 +130,27 @@ class TrainingSample(SpectralPath):
 
     @cached_property
     def gradient_spectrum(self) -> NDArray:
+        """ĝ^(t), (T+1, n_bins)."""
         return self.band.transform(self.trajectory.input_gradient[: self.steps + 1])
 
     @cached_property
     def input_spectrum(self) -> NDArray:
+        """x̂, (n_bins,)."""
         return self.band.transform(self.training.x)
 
     @cached_property
     def drive(self) -> Array:
+        """η^(t), (T,)."""
         return self.trajectory.drive[: self.steps]
 
     @cached_property
     def decay(self) -> Array:
+        """η̃^(t), (T,)."""
         return self.trajectory.decay[: self.steps]
 
     @cached_property
     def first_crossing(self) -> int:
+        """First step at which a unit is on the other side of its kink; T+1 if there is none."""
         crossed = np.flatnonzero(self.trajectory.crossings[: self.steps + 1] > 0)
         return int(crossed[0]) if crossed.size else self.steps + 1
 
@@ -180,6 +188,7 @@ class Eq8Sample(SpectralPath):
 
     @cached_property
     def gradient_spectrum(self) -> NDArray:
+        """ĝ^(t), (T+1, n_bins)."""
         out = np.empty((len(self.drives) + 1, self.input_spectrum.size), self.input_spectrum.dtype)
         out[0] = self.band.transform(self.start_gradient)
         for t in range(len(self.drives)):
@@ -188,18 +197,22 @@ class Eq8Sample(SpectralPath):
 
     @cached_property
     def input_spectrum(self) -> NDArray:
+        """x̂, (n_bins,)."""
         return self.band.transform(self.x)
 
     @property
     def drive(self) -> Array:
+        """η^(t), (T,)."""
         return self.drives
 
     @property
     def decay(self) -> Array:
+        """η̃^(t), (T,)."""
         return self.decays
 
     @property
     def first_crossing(self) -> int:
+        """First step at which a unit is on the other side of its kink; T+1 if there is none."""
         return len(self.drives) + 1
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.base import Claim
-from theory_sim.claims.encoding import Sample
+from theory_sim.claims.encoding import Sample, input_of
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
 from theory_sim.errors import InputError
 from theory_sim.network import Network
@@ -48,9 +48,9 @@ def shrink(claim: Claim, version: str, sample: Sample) -> Sample:
                     break
     for digits in (6, 3, 2, 1):
         for field in _rounded_fields(sample):
-            candidate = _round(sample, field, digits)
-            if candidate is not None and still(candidate):
-                sample = candidate
+            rounder = _round(sample, field, digits)
+            if rounder is not None and still(rounder):
+                sample = rounder
     return sample
 
 
@@ -96,12 +96,11 @@ def _fewer_units(sample: Sample) -> Iterator[Sample]:
 
 
 def _relabelled(sample: Sample, network: Network, **fields: Any) -> Sample:
-    old, x = _network(sample), fields.get("x")
+    old, old_x = _network(sample), input_of(sample)
     assert old is not None
-    old_x = sample.training.x if isinstance(sample, TrainingSample) else sample.x  # type: ignore[union-attr]
     label = sample.training.label if isinstance(sample, TrainingSample) else sample.label  # type: ignore[union-attr]
     residual = float(old.output(old_x)) - label
-    new_x = old_x if x is None else x
+    new_x = fields.get("x", old_x)
     new_label = float(network.output(new_x)) - residual
     if isinstance(sample, TrainingSample):  # keep r = η‖a'‖²‖x‖²
         before = float(np.sum(old.active_outer(old_x) ** 2)) * float(old_x @ old_x)
@@ -130,7 +129,7 @@ def _fewer_steps(sample: Sample) -> Iterator[Sample]:
 
 def _fewer_inputs(sample: Sample) -> Iterator[Sample]:
     """The first samples of the input as a short 1-D signal, with a small cut-off."""
-    x = sample.training.x if isinstance(sample, TrainingSample) else sample.x
+    x = input_of(sample)
     for dim in SIZES:
         if dim >= x.size and len(sample.band.shape) == 1:
             return
@@ -174,11 +173,13 @@ def _round(sample: Sample, field: str, digits: int) -> Sample | None:
     network = _network(sample)
     if field in ("weights", "outer"):
         assert network is not None
-        return _with(sample, replace(network, **{field: rounded(getattr(network, field), digits)}))
+        changed: dict[str, Any] = {field: rounded(getattr(network, field), digits)}
+        return _with(sample, replace(network, **changed))
     holder = sample.training if isinstance(sample, TrainingSample) else sample
     value = rounded(np.asarray(getattr(holder, field)), digits)
+    fields: dict[str, Any] = {field: value if value.ndim else float(value)}
     try:
-        return _with(sample, **{field: value if value.ndim else float(value)})
+        return _with(sample, None, **fields)
     except InputError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ CLAIMS = [
         "δ a random network's FGM, bins with x̂, δ̂ not zero that have a mirror image, ρ <= 1/32",
         "[paper: Eq. 3]",
         "signal",
-        lambda sample: judge_eq3(sample, False),
+        partial(judge_eq3, self_conjugate=False),
         (REFUTED, FIRST_ORDER),
         kind="order",
     ),
@@ -120,7 +121,7 @@ CLAIMS = [
         "k = 0 and Nyquist, where both spectra are real: φ is 0 or π",
         "[paper: Eq. 3]",
         "signal",
-        lambda sample: judge_eq3(sample, True),
+        partial(judge_eq3, self_conjugate=True),
         (FIRST_ORDER, None),
         kind="order",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from theory_sim.claims.base import HOLDS, REFUTED, Claim, Outcome
@@ -50,7 +52,10 @@ def _outcome(printed: float | None, corrected: float | None, control: float | No
 
 
 def t0(path: SpectralPath, regime: str) -> Outcome | None:
-    """After t₀ = max{0, -bζ/(n η β₀ (L_x-H_x))}: Δτ_l > Δτ_h, checked at every t >= t₀(t) [paper: Theorem 1, Remark]."""
+    """After t₀ = max{0, -bζ/(n η β₀ (L_x-H_x))}: Δτ_l > Δτ_h [paper: Theorem 1, Remark].
+
+    Checked at every t >= t₀(t), with n and β₀ the minima over 0 ... t. Control: Δτ_l < Δτ_h there.
+    """
     if not in_regime(path, regime):
         return None
 
@@ -126,12 +131,7 @@ def _rises_in_the_end(path: SpectralPath, regime: str) -> tuple[bool | None, boo
     base = int(np.argmax(crossings == crossings[-1]))  # after the last crossing: re-based there
     if base > path.steps - 6:
         return None, None
-    states = path.planes
-    plane = type(states)(
-        *(np.asarray(v)[base] for v in (states.low_energy, states.high_energy, states.low_cross, states.high_cross)),
-        states.input_low,
-        states.input_high,
-    )
+    plane = path.state(base)
     q_end = relu_q_limit(float(path.trajectory.residual[base]), path.training.input_norm2)
     still = np.linspace(path.q[-4] - path.q[base], q_end, 16)
     signs = np.sign(np.sign(q_end) * plane.slope_sign(still))
@@ -259,7 +259,7 @@ def _claims() -> list[Claim]:
                     hypotheses=LIMIT + description,
                     source="[paper: Theorem 1]",
                     population=regime,
-                    judge=lambda path, judge=judge, regime=regime: judge(path, regime),
+                    judge=partial(judge, regime=regime),
                     known=(holds.get(regime, REFUTED), corrected),
                     tolerance=tolerance,
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,7 +83,8 @@ def _claims() -> list[Claim]:
     statement = "R_k > R_k' at the start stays so for t < t0 = (R_k²-R_k'²)/(2ηβ‖a‖²(R_k cosΔφ_k - R_k' cosΔφ_k'))"
     correction = "with λ² in the denominator, while Σ η^(t) has its sign and no unit crosses (f < y: bracket negated)"
     claims = []
-    regimes = REGIMES | {"eq8": "Eq. 8 itself, drive > 0 for ever, no decay", "eq8 decay": REGIMES["eq8"] + ", decay > 0"}
+    regimes = REGIMES | {"eq8": "Eq. 8 itself, drive > 0 for ever, no decay"}
+    regimes["eq8 decay"] = "Eq. 8 itself, drive > 0 for ever, 0 < decay < 1"
     for regime, description in regimes.items():
         holds = regime in ("relu", "relu 1<r<2", "eq8")
         corrected = None if regime in ("smooth", "eq8 outside") else HOLDS
@@ -100,7 +103,7 @@ def _claims() -> list[Claim]:
                 hypotheses="pairs k > k' > 0 with R_k > R_k', x̂ not zero; " + description,
                 source="[paper: Theorem 2]",
                 population="eq8" if regime == "eq8 decay" else regime,
-                judge=lambda path, regime=regime: theorem2(path, regime),
+                judge=partial(theorem2, regime=regime),
                 known=(HOLDS if holds else REFUTED, corrected),
             )
         )
@@ -113,7 +116,7 @@ def _claims() -> list[Claim]:
             hypotheses="pairs k > k' > 0 with R_k > R_k', x̂ not zero; Eq. 8 itself, drive constant, no decay",
             source="[paper: Theorem 2]",
             population="eq8 constant",
-            judge=lambda path: theorem2(path, "eq8 constant"),
+            judge=partial(theorem2, regime="eq8 constant"),
             known=(HOLDS, HOLDS),
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -129,40 +130,39 @@ def _claims() -> list[Claim]:
     weak = "at step t: c - τ(x)(c+d) < ζ(L0+H0) implies τ(δ_t) < τ(x)"
     claims = []
     for regime, description in REGIMES.items():
-        has_correction = regime not in ("smooth", "eq8 outside")
+        hypotheses = "τ(δ0) < τ(x) (Eq. 16), τ moves; " + description
+        ours: str | None = "while q keeps its sign and no unit crosses; f < y: Eq. 12 with > in place of <"
+        if regime == "eq8":
+            ours = "if and only if Eq. 12 with <="
+        elif regime in ("smooth", "eq8 outside"):
+            ours = None
         claims.append(
             Claim(
                 id="thm3",
                 case=regime,
                 statement=statement,
-                correction=(
-                    ("if and only if Eq. 12 with <=" if regime == "eq8" else "while q keeps its sign and no unit ")
-                    + ("" if regime == "eq8" else "crosses; f < y: Eq. 12 with > in place of <")
-                    if has_correction
-                    else None
-                ),
-                hypotheses="τ(δ0) < τ(x) (Eq. 16), τ moves; " + description,
+                correction=ours,
+                hypotheses=hypotheses,
                 source="[paper: Theorem 3]",
                 population=regime,
-                judge=lambda path, regime=regime: theorem3(path, regime),
-                known=(HOLDS if regime in ("eq8", "relu", "relu 1<r<2") else REFUTED, HOLDS if has_correction else None),
+                judge=partial(theorem3, regime=regime),
+                known=(HOLDS if regime in ("eq8", "relu", "relu 1<r<2") else REFUTED, HOLDS if ours else None),
                 tolerance=RESOLVED,
             )
         )
+        ours = None if regime == "smooth" else "if and only if, with q_t in place of Σ η, while no unit crosses"
+        exact = regime in ("relu", "relu f<y", "relu 1<r<2", "relu r>2")
         claims.append(
             Claim(
                 id="thm3_weak",
                 case=regime,
                 statement=weak,
-                correction="if and only if, with q_t in place of Σ η, while no unit crosses" if regime != "smooth" else None,
-                hypotheses="τ(δ0) < τ(x) (Eq. 16), τ moves; " + description,
+                correction=ours,
+                hypotheses=hypotheses,
                 source="[paper: Eq. 17]",
                 population=regime,
-                judge=lambda path, regime=regime: theorem3_weak(path, regime),
-                known=(
-                    HOLDS if regime in ("relu", "relu f<y", "relu 1<r<2", "relu r>2") else REFUTED,
-                    None if regime == "smooth" else HOLDS,
-                ),
+                judge=partial(theorem3_weak, regime=regime),
+                known=(HOLDS if exact else REFUTED, HOLDS if ours else None),
                 tolerance=RESOLVED,
             )
         )
@@ -182,7 +182,7 @@ def _claims() -> list[Claim]:
         Claim(
             id="thm3",
             case="Eq. 12 at random",
-            statement="Eq. 12 can be easily satisfied for a randomly initialised network (no number given: not testable)",
+            statement="Eq. 12 can be easily satisfied for a randomly initialised network (no number: not testable)",
             correction="it holds for one half of random networks: P = 1/2 exactly",
             hypotheses="Gaussian W, sign-symmetric outer weights, L_x > H_x",
             source="[paper: Theorem 3]",
