@@ -21,7 +21,7 @@ from theory_sim.spectrum import ratio
 
 Array = NDArray[np.float64]
 OCTAVES = 5
-TAU_FLOOR = 1e-13  # τ, of order 1, is resolved to this over a run of 128 steps
+ROUND_OFF = 1e-13  # of κ, its energies and τ, over runs of 128 steps
 NU = 0.5  # ν of Assumption 2 on the ladder
 
 
@@ -227,22 +227,23 @@ def ladder(sample: AttackSample, trained: bool) -> list[Rung]:
     return rungs
 
 
-def _orders(
-    sample: AttackSample, law: Callable[[AttackSample], tuple[Array, Array]], trained: bool = True, floor: float = 0.0
-) -> tuple[float, float]:
-    """Local and global slope in ε of a law(sample) -> (predicted moves, actual moves), both (n_steps, ...).
+Law = Callable[..., tuple[Array, Array, float]]
 
-    floor: round-off of what moves; errors below it have slope inf.
+
+def _orders(sample: AttackSample, law: Law, trained: bool = True) -> tuple[float, float]:
+    """Local and global slope in ε of a law(sample) -> (predicted moves, actual moves, size of what moves).
+
+    Moves: (n_steps, ...). Errors below the round-off of what moves have slope inf.
     """
-    sizes, local, whole = [], [], []
+    sizes, local, whole, floor = [], [], [], 0.0
     for rung in ladder(sample, trained):
-        predicted, actual = law(rung.sample)
+        predicted, actual, size = law(rung.sample)
         difference = np.atleast_2d((predicted - actual).T).T
         sizes.append(rung.size)
         local.append(np.linalg.norm(difference[0]))
         whole.append(np.linalg.norm(difference.sum(axis=0)))
+        floor = max(floor, ROUND_OFF * size)
     steps = np.array(sizes)
-    floor = max(floor, 1e-13 * float(np.max(np.abs(actual))))
     return slope(steps, np.array(local), floor), slope(steps, np.array(whole), floor)
 
 
@@ -253,51 +254,48 @@ def _ladder_usable(sample: AttackSample, trained: bool = True) -> bool:
     return not relu or all(_in_region(rung.sample) for rung in ladder(sample, trained))
 
 
-def _eq22_law(sample: AttackSample, sign: float = 1.0) -> tuple[Array, Array]:
+def _eq22_law(sample: AttackSample, sign: float = 1.0) -> tuple[Array, Array, float]:
     path = sample.path
     kappa = path.delta[:-1] / sample.step_size
     return (
         eq22(kappa, sign * path.gain[:-1], sample.gradient) - kappa,
         path.unprojected / sample.step_size - kappa,
+        float(np.abs(kappa).max()),
     )
 
 
-def _eq22_hessian_law(sample: AttackSample, sign: float = 1.0) -> tuple[Array, Array]:
+def _eq22_hessian_law(sample: AttackSample, sign: float = 1.0) -> tuple[Array, Array, float]:
     """Eq. 22 with the term ℓ' H δ kept, H δ = Σ_r a_r σ''_r (w_r·δ) w_r."""
-    predicted, actual = _eq22_law(sample)
+    predicted, actual, size = _eq22_law(sample)
     net = sample.network
     residual = float(net.output(sample.x)) - sample.label
     bend = net.outer * net.activation.curvature(net.preactivation(sample.x))
     bent = (bend * (sample.path.delta[:-1] @ net.weights.T)) @ net.weights
-    return predicted + sign * residual * bent, actual
+    return predicted + sign * residual * bent, actual, size
 
 
-def _eq23_law(sample: AttackSample, swap: bool = False) -> tuple[Array, Array]:
+def _eq23_law(sample: AttackSample, swap: bool = False) -> tuple[Array, Array, float]:
     energy, cross = _energies(sample), _crosses(sample)
     if swap:
         cross = cross[:, ::-1]
     moves = eq23(energy[:-1], cross[:-1], sample.path.gain[:-1, None]) - energy[:-1]
-    return moves, np.diff(energy, axis=0)
+    return moves, np.diff(energy, axis=0), float(energy.max())
 
 
-def _thm4_law(sample: AttackSample, swap: bool = False) -> tuple[Array, Array]:
+def _thm4_law(sample: AttackSample, swap: bool = False) -> tuple[Array, Array, float]:
     energy, cross = _energies(sample), _crosses(sample)
     low, high = (1, 0) if swap else (0, 1)
     total = energy.sum(axis=1)
     gain = sample.path.gain[:-1]
     moves = eq20(energy[:-1, 0], energy[:-1, 1], cross[:-1, low], cross[:-1, high], gain, total[1:])
-    return moves, np.diff(energy[:, 0] / total)
+    return moves, np.diff(energy[:, 0] / total), 1.0
 
 
-def judge_order(
-    sample: AttackSample, law: Callable[..., tuple[Array, Array]], wrong: dict[str, object]
-) -> Outcome | None:
+def judge_order(sample: AttackSample, law: Law, wrong: dict[str, object]) -> Outcome | None:
     """A law of Appendix B as printed, first order in ε under Assumption 2."""
     if not _ladder_usable(sample):
         return None
-    return Outcome(
-        _orders(sample, law, floor=floor), None, _orders(sample, lambda s: law(s, **wrong), floor=floor)
-    )
+    return Outcome(_orders(sample, law), None, _orders(sample, lambda s: law(s, **wrong)))
 
 
 def judge_eq22_untrained(sample: AttackSample) -> Outcome | None:
@@ -305,7 +303,7 @@ def judge_eq22_untrained(sample: AttackSample) -> Outcome | None:
     if not _ladder_usable(sample, trained=False):
         return None
 
-    def local(law: Callable[[AttackSample], tuple[Array, Array]]) -> tuple[float, float]:
+    def local(law: Law) -> tuple[float, float]:
         return _orders(sample, law, trained=False)[0], math.nan
 
     return Outcome(local(_eq22_law), local(_eq22_hessian_law), local(lambda s: _eq22_hessian_law(s, sign=-1.0)))

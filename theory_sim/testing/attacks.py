@@ -12,10 +12,10 @@ from theory_sim.claims.samples import AttackSample
 from theory_sim.network import Activation, Network
 from theory_sim.testing.grids import choice, power_of_two
 from theory_sim.testing.inputs import DRAWN, bands, inputs, signals
-from theory_sim.testing.networks import networks
+from theory_sim.testing.networks import ALONG, networks
 
 Array = NDArray[np.float64]
-SHARES = (1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 4.0, -4.0, 0.125, -0.125)  # residual over the most that δ·g can be
+SHARES = (1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 4.0, -4.0, 0.125, -0.125, 2**-6, -(2**-6))  # residual over the most that δ·g can be
 
 
 @st.composite
@@ -62,7 +62,8 @@ def attacks(
     step_size = share * (power_of_two(norm**-2) if step == "raw" else radius)
     n_steps = draw(st.integers(1, max_steps))
     zero = draw(st.booleans()) if zero_start is None else zero_start
-    start = np.zeros(x.size) if zero else inside(draw(signals(x.size)), radius, ball)
+    start = draw(signals(x.size)) + draw(choice(*ALONG)) * g
+    start = np.zeros(x.size) if zero else inside(start, radius, ball)
     return AttackSample(network, x, label, radius, step_size, n_steps, step, ball, start, band, DRAWN)
 
 
@@ -92,4 +93,4 @@ def inside(start: Array, radius: float, ball: str) -> Array:
     [0.375, 0.5]
     """
     norm = float(np.linalg.norm(start) if ball == "l2" else np.abs(start).max())
-    return start * power_of_two(radius / norm)
+    return start * power_of_two(radius / norm) if norm > 0 else start
