@@ -24,6 +24,7 @@ def verify(
     images: Annotated[Path | None, typer.Option(help="An image file or a folder of images, as further inputs.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder with CIFAR-10's official binary files.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the ledger as JSON to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw theorems by regimes: FILE.png, FILE.pdf or FILE.svg.")] = None,
     counterexamples: Annotated[
         Path, typer.Option(help="Folder for the counterexamples, one JSON file a refuted row.")
     ] = Path("runs/counterexamples"),
@@ -53,6 +54,10 @@ def verify(
         if target is not None:
             require(not target.is_dir(), f"{option} {target}: is a folder")
             _check_folder(target.parent, option, create=False)
+    if plot is not None:
+        from theory_sim.simulation.storage import PLOT_SUFFIXES, check_target
+
+        check_target("--plot", plot, PLOT_SUFFIXES)
 
     from theory_sim.claims.ledger import Settings
     from theory_sim.claims.ledger import verify as judge
@@ -73,6 +78,12 @@ def verify(
     files = _write_counterexamples(counterexamples, rows)
     if json_file is not None:
         _write_ledger(json_file, rows, settings, seconds)
+    if plot is not None:
+        from theory_sim.claims.picture import save_theorems
+        from theory_sim.simulation.storage import replacing
+
+        with replacing([plot]) as (fresh,):
+            save_theorems(rows, fresh)
     out = console()
     if not quiet:
         print_ledger(out, rows, files)

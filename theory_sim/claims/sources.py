@@ -65,7 +65,7 @@ class Sources:
         if pictures is None:
             pictures = rng.random() < 0.4
         if not pictures:
-            dim = int(rng.integers(257, 302) if large else rng.integers(5, 65))
+            dim = self._length(rng, large)
             alpha = 1.0 + rng.exponential(0.5)
             alpha0 = float(rng.choice([0.0, rng.uniform(0, 2)]))
             return Signal(power_law_signal(dim, alpha, alpha0, rng), (dim,), POWER_LAW, alpha, alpha0)
@@ -76,13 +76,18 @@ class Sources:
             picture = self.pictures[rng.integers(len(self.pictures))]
             tile = rng.random() < 0.25
             side = TILE if large else int(rng.integers(4, 9))
-            rows, columns = (side, side) if tile else (1, int(rng.integers(257, 302) if large else rng.integers(5, 65)))
+            rows, columns = (side, side) if tile else (1, self._length(rng, large))
             top = int(rng.integers(0, picture.shape[0] - rows + 1))
             left = int(rng.integers(0, picture.shape[1] - columns + 1))
             piece = picture[top : top + rows, left : left + columns]
             if np.ptp(piece) > 0:
                 shape = (side, side) if tile else (columns,)
                 return Signal(self._level(piece.ravel(), rng), shape, TILES if tile else ROWS)
+
+    @staticmethod
+    def _length(rng: np.random.Generator, large: bool) -> int:
+        """257 ... 301, or 5 ... 64 with the short ones more often: there a theorem has the least room."""
+        return int(rng.integers(257, 302) if large else np.exp(rng.uniform(np.log(5), np.log(65))))
 
     @staticmethod
     def _level(pixels: Array, rng: np.random.Generator) -> Array:
