@@ -37,6 +37,10 @@ def test_divergence_is_flagged(engine: str) -> None:
     assert np.abs(trajectory.output[: last + 1]).max() < LARGEST
     assert np.abs(trajectory.residual[last]) * 4 > LARGEST  # the next step would have left the range
     assert (trajectory.crossings[last:] == trajectory.crossings[last]).all()
+    active = trajectory.preactivation[: last + 1] > 0
+    flips = np.cumsum((active[1:] != active[:-1]).sum(axis=1))
+    assert_close("crossings", trajectory.crossings[1 : last + 1], flips, "exact")
+    assert flips[-1] > flips[-2]  # the unit swings over its bend to the end
 
 
 def test_one_step_less_does_not_diverge() -> None:
@@ -76,6 +80,7 @@ def test_relu_that_overflows_in_one_step(engine: str) -> None:
     assert trajectory.last_finite_step == 0
     assert_close("f₀", trajectory.output[0], 2.0, "exact")
     assert_blank_after(trajectory.input_gradient, 0)
+    assert (trajectory.crossings == 0).all()
 
 
 @pytest.mark.parametrize("engine", ["reference", "collapsed", "numba", "events"])
