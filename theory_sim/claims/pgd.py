@@ -30,8 +30,10 @@ def _in_region(sample: AttackSample) -> bool:
 
 
 def _well_conditioned(sample: AttackSample) -> bool:
-    """False where β = f - y + δ·g has lost four digits to cancellation: identities are tested at round-off."""
-    return abs(sample.label) < 1e4 * float(np.abs(sample.path.gain).min())
+    """False where β = f - y + δ·g, or δ + ξ∇ℓ, has lost four digits to cancellation: identities hold at round-off."""
+    path = sample.path
+    before, after = (np.linalg.norm(v, axis=1) for v in (path.delta[:-1], path.unprojected))
+    return bool(abs(sample.label) < 1e4 * np.abs(path.gain).min() and (before < 1e4 * after).all())
 
 
 def _energies(sample: AttackSample) -> Array:

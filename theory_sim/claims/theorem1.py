@@ -81,7 +81,8 @@ def t0_exists(path: TrainingSample) -> Outcome | None:
     q_end = relu_q_limit(float(path.trajectory.residual[0]), path.training.input_norm2)
     room = plane.input_low - plane.input_high
     end = float(s.gap[-1] / (abs(s.gap[0]) + abs(2 * room * q_end)))
-    if abs(end) < 1e-3:  # too close to call before training has converged altogether
+    remaining = abs(float(path.trajectory.residual[path.steps] / path.trajectory.residual[0]))
+    if abs(end) < max(1e-3, 10 * remaining):  # too close to call before training has converged altogether
         return None
     half, whole = s.gap[0] + room * q_end, s.gap[0] + 2 * room * q_end
     return Outcome(end, float(np.sign(whole)) * end, float(np.sign(half)) * end)

@@ -12,10 +12,11 @@ from theory_sim.claims.samples import AttackSample
 from theory_sim.network import Activation, Network
 from theory_sim.testing.grids import choice, power_of_two
 from theory_sim.testing.inputs import DRAWN, bands, inputs, signals
-from theory_sim.testing.networks import ALONG, networks
+from theory_sim.testing.networks import networks
 
 Array = NDArray[np.float64]
-SHARES = (1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 4.0, -4.0, 0.125, -0.125, 2**-6, -(2**-6))  # residual over the most that δ·g can be
+GAINS = (1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.125, -0.125, 2**-6, -(2**-6))  # β⁰ over the most that δ·g can be
+ALONG_G = (0.0, 0.0, 0.0, 0.0, 1.0, -1.0, 4.0, -4.0)
 
 
 @st.composite
@@ -56,14 +57,15 @@ def attacks(
     g = network.input_gradient(x)
     norm = float(np.linalg.norm(g)) or 1.0
     push = power_of_two(radius * (norm if ball == "l2" else float(np.abs(g).sum())))  # the most that δ·g can be, about
-    label = float(network.output(x)) - push * draw(choice(*SHARES))
-    far = () if region else (4.0, 16.0)
-    share = draw(choice(0.5, 0.25, 1.0, 2.0, *far))
+    share = draw(choice(0.5, 0.25, 1.0, 2.0, *(() if region else (4.0, 16.0))))
     step_size = share * (power_of_two(norm**-2) if step == "raw" else radius)
     n_steps = draw(st.integers(1, max_steps))
     zero = draw(st.booleans()) if zero_start is None else zero_start
-    start = draw(signals(x.size)) + draw(choice(*ALONG)) * g
+    anywhere, noisy, along = draw(signals(x.size)), draw(choice(True, False)), draw(choice(*ALONG_G))
+    start = along * g + (anywhere if noisy or not (along and g.any()) else 0.0)
     start = np.zeros(x.size) if zero else inside(start, radius, ball)
+    gain = push * draw(choice(*GAINS))
+    label = float(network.output(x)) - (gain - float(start @ g))
     return AttackSample(network, x, label, radius, step_size, n_steps, step, ball, start, band, DRAWN)
 
 

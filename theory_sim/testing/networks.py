@@ -18,15 +18,15 @@ ALONG = (0, 1, -1, 2, 3, 4, -2, 8)  # multiples of x
 
 
 @st.composite
-def activations(draw: st.DrawFn, *names: str) -> Activation:
-    """One of the named activations (default: all), sharpness 1/2 ... 256, leak 0, 1/4 or 1/2.
+def activations(draw: st.DrawFn, *names: str, sharpest: float = 256.0) -> Activation:
+    """One of the named activations (default: all), sharpness 1/2 ... sharpest, leak 0, 1/4 or 1/2.
 
     >>> from hypothesis import find
     >>> find(activations("softplus", "relu"), lambda activation: True)
     Activation(name='softplus', sharpness=1.0, leak=0.0)
     """
     name = draw(choice(*(names or ACTIVATIONS)))
-    sharpness, leak = draw(choice(*SHARPNESS)), draw(choice(0.0, 0.25, 0.5))
+    sharpness, leak = draw(choice(*(b for b in SHARPNESS if b <= sharpest))), draw(choice(0.0, 0.25, 0.5))
     if name == "relu":
         return Activation("relu")
     return Activation(name, sharpness, leak if name == "leaky_softplus" else 0.0)
