@@ -118,6 +118,7 @@ TABLE: list[tuple[Callable[[], Any], str, str]] = [
     (data(labels=np.array([1.0, 0.0]), loss="logistic"), "logistic", "-1, +1"),
     (data(loss="hinge"), "'hinge'", "mse, logistic"),
     (data(learning_rate=-1.0), "-1.0", "> 0"),
+    (data(learning_rate=0.0), "0.0", "> 0"),
     (data(n_steps=0), "0", ">= 1"),
     (lambda: run_dataset(DATA, "numba"), "'numba'", "reference, collapsed"),
     # attacks

@@ -98,6 +98,18 @@ def test_a_wrong_sign_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_differs("wrong sign", run_dataset(training).input_gradient, expected.input_gradient, "engines")
 
 
+def test_each_engine_is_what_its_name_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = data_training(0, "relu", "mse", n_steps=2)
+
+    def refuse(_: DatasetTraining) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(module, "_collapsed_blocks", refuse)
+    run_dataset(training, "reference")
+    with pytest.raises(NotImplementedError):
+        run_dataset(training)
+
+
 def test_shapes_without_probes() -> None:
     trajectory = run_dataset(data_training(0, "relu", "mse", n=4, k=0, n_steps=6))
     assert trajectory.output.shape == trajectory.residual.shape == (7, 4)
