@@ -242,8 +242,8 @@ def _print_replay(out: Any, fields: dict[str, Any], result: Any) -> None:
     for name in ("quantity", "index", "stored", "recomputed", "difference"):
         table.add_column(name, justify="left" if name == "quantity" else "right")
     for name, index, stored, now in result.rows:
-        before = "missing" if stored is None else f"{stored:.12g}"
-        change = "-" if stored is None else f"{now - stored:.1e}"
-        table.add_row(name, str(index), before, f"{now:.12g}", change)
+        both = stored is not None and now is not None
+        texts = ["-" if v is None else f"{v:.12g}" for v in (stored, now)]
+        table.add_row(name, str(index), *texts, f"{now - stored:.1e}" if both else "-")
     out.print(table)
     out.print(f"violation ({fields.get('unit')}): stored {result.stored_violation}, recomputed {result.violation}")

@@ -55,7 +55,7 @@ class Replay:
     violated: bool
     violation: list[float | None]
     stored_violation: list[float | None]
-    rows: list[tuple[str, int, float | None, float]]  # name, index, stored, recomputed
+    rows: list[tuple[str, int, float | None, float | None]]  # name, index, stored, recomputed
     worst: float
 
     @property
@@ -96,15 +96,16 @@ def replay(fields: dict[str, Any]) -> Replay:
     sample = decode(fields["sample"])
     outcome = claim.judge(sample)
     word = None if outcome is None else getattr(outcome, str(version))
-    rows: list[tuple[str, int, float | None, float]] = []
+    rows: list[tuple[str, int, float | None, float | None]] = []
     worst = 0.0
     for name, values in numbers(sample).items():
         old = stored.get(name, []) if isinstance(stored, dict) else []
-        size = max([abs(v) for v in values if math.isfinite(v)] + [1e-300])
+        size = max([abs(v) for v in values if v is not None] + [1e-300])
         for i, value in enumerate(values):
             before = old[i] if isinstance(old, list) and i < len(old) else None
             rows.append((name, i, before, value))
-            worst = max(worst, math.inf if before is None else abs(value - before) / size)
+            if value is not None or before is not None:
+                worst = max(worst, math.inf if value is None or before is None else abs(value - before) / size)
         if not isinstance(old, list) or len(old) != len(values):
             worst = math.inf
     again, before_word = _word(word), fields.get("violation", [])

@@ -106,8 +106,8 @@ def with_reference(sample: Sample) -> Sample:
     return replace(sample, engine="reference") if isinstance(sample, TrainingSample) else replace(sample)
 
 
-def numbers(sample: Sample) -> dict[str, list[float]]:
-    """The quantities a claim looks at, recomputed from the sample alone: name -> values along the run."""
+def numbers(sample: Sample) -> dict[str, list[float | None]]:
+    """The quantities a claim looks at, recomputed from the sample alone: name -> values along the run, None for NaN."""
     out: dict[str, NDArray]
     if isinstance(sample, SpectralPath):
         p = sample.planes
@@ -138,7 +138,9 @@ def numbers(sample: Sample) -> dict[str, list[float]]:
             "perturbation_spectrum": np.abs(d_hat),
             "input_tau": np.atleast_1d(ratio(*sample.band.energies(x_hat))),
         }
-    return {name: [float(v) for v in np.atleast_1d(values)] for name, values in out.items()}
+    return {
+        name: [float(v) if np.isfinite(v) else None for v in np.atleast_1d(values)] for name, values in out.items()
+    }
 
 
 def _array(values: Any) -> NDArray[np.float64]:

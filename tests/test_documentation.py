@@ -1,0 +1,41 @@
+"""What the README says runs: its Python examples, and the commands and files it names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from theory_sim.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = re.findall(r"^ {4}python -m theory_sim (.*?)(?: {2,}#.*)?$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_readme_example_runs(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(EXAMPLES[number], f"README example {number}", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_readme_has_examples_and_commands() -> None:
+    assert len(EXAMPLES) >= 2
+    assert {command.split()[0] for command in COMMANDS} == {"verify", "replay", "simulate"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_command_has_only_options_that_exist(command: str) -> None:
+    from typer.main import get_command
+
+    name, *arguments = shlex.split(command, comments=True)
+    known = {text for option in get_command(app).commands[name].params for text in option.opts}  # type: ignore[attr-defined]
+    assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
