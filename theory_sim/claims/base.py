@@ -78,8 +78,8 @@ class Claim:
 
     @property
     def sampled_in_full(self) -> bool:
-        """Inequalities of theorems and lemmas share `samples` networks among their cases, all else a tenth."""
-        return self.id.startswith(("thm", "lemma")) and self.kind == "margin"
+        """Inequalities of theorems, lemmas and Eq. 16 share `samples` networks among their cases, all else a tenth."""
+        return self.id.startswith(("thm", "lemma", "eq16")) and self.kind == "margin"
 
     def violates(self, outcome: Outcome, version: str, strength: float = 1.0) -> bool:
         """True if this one network contradicts the statement as `printed`, `corrected` or `control`."""

@@ -138,9 +138,7 @@ def numbers(sample: Sample) -> dict[str, list[float | None]]:
             "perturbation_spectrum": np.abs(d_hat),
             "input_tau": np.atleast_1d(ratio(*sample.band.energies(x_hat))),
         }
-    return {
-        name: [float(v) if np.isfinite(v) else None for v in np.atleast_1d(values)] for name, values in out.items()
-    }
+    return {name: [float(v) if np.isfinite(v) else None for v in np.atleast_1d(values)] for name, values in out.items()}
 
 
 def _array(values: Any) -> NDArray[np.float64]:

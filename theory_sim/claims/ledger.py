@@ -81,8 +81,8 @@ class _Progress:
 def targets(claims: Sequence[Claim], samples: int) -> dict[str, dict[bool, int]]:
     """Networks wanted of every claim, large (True) and small: six in ten large, so that at least half are.
 
-    The cases of one theorem share `samples`; an equation's orders, which need six runs a network, share a tenth of
-    it; every other row gets a tenth.
+    The cases of one theorem share `samples`, and so do those of Eq. 16, which speaks of what is rare; an equation's
+    orders, which need six runs a network, share a tenth of it; every other row gets a tenth.
     """
     cases: dict[tuple[str, str], int] = defaultdict(int)
     for claim in claims:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from theory_sim.attacks import random_start
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
 from theory_sim.claims.sources import Signal, Sources, draw_band
+from theory_sim.closed_form import Plane
 from theory_sim.network import ACTIVATIONS, Activation, Network, sample_network
-from theory_sim.spectrum import low_pass_filter
+from theory_sim.spectrum import Band, low_pass_filter
 from theory_sim.training import Training
 
 Array = NDArray[np.float64]
@@ -67,14 +68,32 @@ def _scale(network: Network, x: Array) -> float:
     return float(np.linalg.norm(network.input_gradient(x)) / np.linalg.norm(x))
 
 
-def _move_ahead(network: Network, x: Array, distance: float) -> Network:
-    """The network that training of a ReLU net would reach at q = distance·‖g‖/‖x‖, no unit crossing its kink."""
+def _move(network: Network, x: Array, q: float) -> Network:
+    """The network that training of a ReLU net would reach at q, no unit crossing its kink."""
     active_norm2 = float(np.sum(network.active_outer(x) ** 2))
     if active_norm2 == 0:
         return network
-    shift = distance * _scale(network, x) / active_norm2
-    network = keep_from_kinks(network, x, 0.0, shift)
+    shift = q / active_norm2
+    network = keep_from_kinks(network, x, min(0.0, shift), max(0.0, shift))
     return replace(network, weights=network.weights - shift * np.outer(network.active_outer(x), x))
+
+
+def _to_small_gap(network: Network, x: Array, band: Band, rng: Rng) -> Network:
+    """Moved along the plane to where Δτ_l is just above Δτ_h, so that t₀ = 0 has the least room."""
+    plane = Plane.of(band.transform(network.input_gradient(x)), band.transform(x), band)
+    gap, room = plane.low_cross - plane.high_cross, plane.input_low - plane.input_high
+    if room <= 0 or gap == 0:
+        return network
+    return _move(network, x, -float(gap / (2 * room)) * (1 - np.sign(gap) * 10 ** rng.uniform(-3, -1)))
+
+
+def _first_death(network: Network, x: Array, sign: float) -> float:
+    """The q at which the first ReLU unit dies under a drive of this sign; 0 if none does."""
+    s, active = network.preactivation(x), network.active_outer(x)
+    dying = (s > 0) & (sign * network.outer > 0)
+    if not dying.any():
+        return 0.0
+    return float((s[dying] / np.abs(network.outer[dying])).min() * np.sum(active**2) / (x @ x))
 
 
 def relu_run(
@@ -101,6 +120,12 @@ def relu_run(
         return None
     reach_of_drive = 10 ** rng.uniform(-3.5 if r > 2 else -1.5, 1.5)
     limit = sign * _scale(network, signal.x) * float(reach_of_drive)  # q_∞ = ℓ'₀/‖x‖²
+    near = kinks and rng.random() < 0.5  # just far enough for a unit to die: its jump is not lost in the drive
+    band = draw_band(signal, rng)
+    if near:
+        if rng.random() < 0.5:
+            network = _to_small_gap(network, signal.x, band, rng)
+        limit = sign * _first_death(network, signal.x, sign) * float(rng.uniform(1.02, 3.0)) or limit
     if r > 2:  # the amplitude grows by r - 1 a step: a short run, to be seen before it is astronomical
         far = rng.random() < 0.5  # far enough for the last steps to speak for all
         furthest = 10 ** (rng.uniform(2.5, 4.5) if far else rng.uniform(-1, 2)) / reach_of_drive
@@ -110,15 +135,15 @@ def relu_run(
         n_steps = int(np.clip(np.ceil(12 / max(-np.log(max(abs(1 - r), 1e-6)), 1e-3)), 4, 240))
         reach = np.array([0.0, limit, r * limit])
     if ahead and rng.random() < 0.5:
-        network = _move_ahead(network, signal.x, float(10 ** rng.uniform(-1, 1)))
-    if not kinks or rng.random() < 0.5:
+        network = _move(network, signal.x, _scale(network, signal.x) * float(10 ** rng.uniform(-1, 1)))
+    if not kinks or (not near and rng.random() < 0.5):
         part = float(rng.uniform(0.2, 0.95)) if kinks else 1.0
         network = keep_from_kinks(
             network, signal.x, part * reach.min() / active_norm2, part * reach.max() / active_norm2
         )
     label = float(network.output(signal.x)) - limit * norm2
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
-    return TrainingSample(training, draw_band(signal, rng), signal.source)
+    return TrainingSample(training, band, signal.source)
 
 
 def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
@@ -129,6 +154,8 @@ def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
     norm2 = float(signal.x @ signal.x)
     active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
     limit = _scale(network, signal.x) * float(10 ** rng.uniform(-1.5, 1.0))
+    if rng.random() < 0.5:  # as for ReLU: just far enough for a unit to pass its bend
+        limit = _first_death(network, signal.x, 1.0) * float(rng.uniform(1.02, 3.0)) or limit
     label = float(network.output(signal.x)) - limit * norm2
     n_steps = int(np.clip(np.ceil(12 / r), 8, 120))
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
@@ -218,7 +245,7 @@ def attack(
     network = draw_network(signal, large, act, rng)
     step, ball = str(rng.choice(steps)), str(rng.choice(balls))
     if ahead:
-        network = _move_ahead(network, signal.x, float(10 ** rng.uniform(-0.5, 1)))
+        network = _move(network, signal.x, _scale(network, signal.x) * float(10 ** rng.uniform(-0.5, 1)))
     gradient = network.input_gradient(signal.x)
     norm = float(np.linalg.norm(gradient))
     if norm == 0:
