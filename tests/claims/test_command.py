@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +134,34 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert err.startswith("error: ")
     assert words in err
     assert {p: p.stat().st_size for p in folder.rglob("*")} == before
+
+
+def test_interrupting_says_how_to_go_on_and_leaves_no_process(folder: Path) -> None:
+    arguments = [sys.executable, "-m", "theory_sim", "verify", "--samples", "200000", "--checkpoint", "c.jsonl"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    process = subprocess.Popen(
+        [*arguments, "--claims", "eq14[relu]", "--workers", "2"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not Path("c.jsonl").exists() or Path("c.jsonl").stat().st_size < 2000):
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: parent and workers
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "the same command goes on from c.jsonl" in err
+    assert "Traceback" not in err
+    for _ in range(100):  # workers and their bookkeeping end with their parent, if not at once
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.2)
+    else:
+        pytest.fail("a process was left behind")
+    assert not Path("runs").exists()

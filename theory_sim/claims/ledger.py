@@ -7,12 +7,15 @@ Work is cut into chunks of networks of one population and size class; each netwo
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,17 @@ _sources: Sources | None = None
 
 def _start_worker(images: Path | None, data: Path | None) -> None:
     global _sources
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _sources = Sources.load(images, data)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """End this worker when its parent has ended, however it did."""
+    parent.join()
+    os._exit(1)
 
 
 @dataclass(frozen=True)
