@@ -154,12 +154,16 @@ def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
     norm2 = float(signal.x @ signal.x)
     active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
     limit = _scale(network, signal.x) * float(10 ** rng.uniform(-1.5, 1.0))
+    band = draw_band(signal, rng)
     if rng.random() < 0.5:  # as for ReLU: just far enough for a unit to pass its bend
+        if rng.random() < 0.5:
+            network = _to_small_gap(network, signal.x, band, rng)
+            active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
         limit = _first_death(network, signal.x, 1.0) * float(rng.uniform(1.02, 3.0)) or limit
     label = float(network.output(signal.x)) - limit * norm2
     n_steps = int(np.clip(np.ceil(12 / r), 8, 120))
     training = Training(network, signal.x, label, r / (active_norm2 * norm2), n_steps)
-    return TrainingSample(training, draw_band(signal, rng), signal.source)
+    return TrainingSample(training, band, signal.source)
 
 
 def eq8_run(rng: Rng, large: bool, sources: Sources, *, outside: bool = False, constant: bool = False) -> Any:
