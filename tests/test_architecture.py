@@ -77,8 +77,13 @@ def test_there_is_one_fourier_transform() -> None:
     """Everything else goes through spectrum.py."""
     others = [path for path in MODULES if path.name != "spectrum.py"]
     assert offenders(others, ("scipy.fft", "numpy.fft", "scipy.fftpack")) == []
-    calls = [str(path) for path in others if ".fft." in path.read_text(encoding="utf-8")]
-    assert calls == []
+    uses = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in others
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "fft"
+    ]
+    assert uses == []  # np.fft.anything; a docstring's example may use it as its oracle
 
 
 def test_the_scan_would_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
