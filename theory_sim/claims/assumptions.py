@@ -82,6 +82,9 @@ def assumption4(sample: TrainingSample) -> Outcome | None:
         return None
     predicted = eq8(g[0], sample.input_spectrum, sample.drive[0], sample.decay[0])
     size = float(np.linalg.norm(g[0]) + np.linalg.norm(g[1]))
+    terms = np.linalg.norm(sample.band.transform(net.weights), axis=1) @ np.abs(net.outer)
+    if size < 1e-4 * terms:  # the units cancel: ĝ is round-off
+        return None
 
     def error(outer: np.ndarray) -> float:
         s, rate = net.preactivation(x), training.learning_rate * residual

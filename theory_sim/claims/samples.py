@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from theory_sim.training import Training
 Array = NDArray[np.float64]
 LARGE_DIM, LARGE_WIDTH = 257, 128
 MOVED = 1e-10  # of τ: 100 times the 1e-12 at which its changes are resolved
+LEAST_ENERGY = 1e-12  # of the terms ĝ is a difference of: below it |ĝ| has lost six digits, and τ with it
 
 
 class SpectralPath(ABC):
@@ -81,13 +83,19 @@ class SpectralPath(ABC):
         p, q = plane_coefficients(self.drive, self.decay)
         return q / p
 
+    @property
+    def terms(self) -> Any:
+        """Energy of the terms whose difference ĝ is, (T+1,) or a float: for a training run its largest energy."""
+        return float(np.max(self.planes.low_energy + self.planes.high_energy))
+
     @cached_property
     def moves(self) -> bool:
-        """Power check: at least one step, ĝ never 0, and τ moves by 100 times its resolution."""
+        """Power check: at least one step, ĝ never down at round-off, and τ moves by 100 times its resolution."""
         low, high = np.asarray(self.planes.low_energy), np.asarray(self.planes.high_energy)
-        if len(low) < 2 or not (low + high > 0).all():
+        total = low + high
+        if len(total) < 2 or not (total > LEAST_ENERGY * self.terms).all():
             return False
-        tau = low / (low + high)
+        tau = low / total
         return bool(np.abs(tau - tau[0]).max() >= MOVED)
 
     @cached_property
@@ -199,6 +207,13 @@ class Eq8Sample(SpectralPath):
     def input_spectrum(self) -> NDArray:
         """x̂, (n_bins,)."""
         return self.band.transform(self.x)
+
+    @property
+    def terms(self) -> Array:
+        """‖P_t ĝ⁰‖² + ‖Q_t x̂‖², (T+1,)."""
+        p, q = plane_coefficients(self.drives, self.decays)
+        s = self.start
+        return p**2 * (s.low_energy + s.high_energy) + q**2 * (s.input_low + s.input_high)
 
     @property
     def drive(self) -> Array:
