@@ -18,7 +18,9 @@ BALLS = ("l2", "linf")
 
 def loss_gradient(network: Network, x: NDArray, label: float, loss: str = "mse") -> Array:
     """∇ₓℓ = ℓ' g: (d,) [paper: Eq. 6]."""
-    return np.asarray(loss_slope(loss, float(network.output(x)), label) * network.input_gradient(x))
+    s = network.preactivation(x)
+    slope = loss_slope(loss, float(network.activation.value(s) @ network.outer), label)
+    return np.asarray((slope * network.outer * network.activation.slope(s)) @ network.weights)
 
 
 def fgm(network: Network, x: NDArray, label: float, radius: float, loss: str = "mse") -> Array:

@@ -12,7 +12,7 @@ import pytest
 from theory_sim.claims import BY_KEY, CLAIMS, ORDER
 from theory_sim.claims.base import HOLDS, REFUTED
 from theory_sim.claims.counterexample import replay
-from theory_sim.claims.ledger import LedgerRow, Settings, collect, targets, verify
+from theory_sim.claims.ledger import LedgerRow, Settings, collect, pool, targets, verify
 from theory_sim.claims.show import as_json
 from theory_sim.claims.sources import CIFAR10, POWER_LAW, Sources
 from theory_sim.errors import InputError
@@ -119,18 +119,18 @@ def test_an_interrupted_verification_goes_on_to_the_same_ledger(tmp_path: Path) 
         if done >= 150:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        collect(SOME, settings, stop)
+    with pytest.raises(KeyboardInterrupt), pool(settings) as executor:
+        collect(SOME, settings, executor, stop)
     lines = path.read_text().splitlines()
     assert 1 < len(lines) < 12
     path.write_text("\n".join(lines) + '\n{"chunk": "half-writ')  # what a killed process leaves
     resumed = verify(SOME, settings)
     assert summary(resumed) == summary(verify(SOME, Settings(300)))
     with pytest.raises(InputError, match="samples differ"):
-        collect(SOME, dataclasses.replace(settings, samples=301))
+        verify(SOME, dataclasses.replace(settings, samples=301))
     path.write_text("something else\n")
     with pytest.raises(InputError, match="checkpoint"):
-        collect(SOME, settings)
+        verify(SOME, settings)
 
 
 def test_cifar10_joins_the_inputs(cifar10_dir: Path) -> None:

@@ -194,6 +194,7 @@ def _claims() -> list[Claim]:
             "start",
             eq16_always,
             (REFUTED, None),
+            times=10,
             tolerance=RESOLVED,
         ),
         Claim(
@@ -206,6 +207,7 @@ def _claims() -> list[Claim]:
             "start",
             eq16_unbiased,
             (HOLDS, None),
+            large_only=True,
         ),
         Claim(
             "eq16",
@@ -217,6 +219,7 @@ def _claims() -> list[Claim]:
             "start bernoulli",
             eq16_unbiased,
             (REFUTED, None),
+            large_only=True,
         ),
     ]
     return claims

@@ -13,6 +13,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -28,11 +29,14 @@ from theory_sim.claims.checkpoint import Checkpoint
 from theory_sim.claims.counterexample import make
 from theory_sim.claims.populations import POPULATIONS
 from theory_sim.claims.sources import Sources
+from theory_sim.claims.theorem1 import REGIMES
 from theory_sim.provenance import commit
 
 CHUNK = 50
-MOST_DRAWS = 4  # a claim whose hypotheses are rarely met gets at most this many draws per wanted network
+MOST_DRAWS = 2.5  # a claim whose hypotheses are rarely met gets at most this many draws per wanted network
 LEAST_TARGET = 60
+LARGE_SHARE = 0.56
+SPARE = 1.1  # cases whose hypotheses are rarely met fall short; the others of their claim make up for it
 
 
 @dataclass(frozen=True)
@@ -82,21 +86,20 @@ class _Progress:
 
 
 def targets(claims: Sequence[Claim], samples: int) -> dict[str, dict[bool, int]]:
-    """Networks wanted of every claim, large (True) and small: six in ten large, so that at least half are.
+    """Networks wanted of every claim, large (True) and small: more than half of them large.
 
-    The cases of one theorem share `samples`, and so do those of Eq. 16, which speaks of what is rare; an equation's
-    orders, which need six runs a network, share a tenth of it; every other row gets a tenth.
+    The cases of one claim share `samples` (theorems and lemmas) or a tenth of it.
     """
-    cases: dict[tuple[str, str], int] = defaultdict(int)
+    cases: dict[tuple[str, str, bool], int] = defaultdict(int)
     for claim in claims:
-        cases[claim.id, claim.kind] += 1
+        cases[claim.id, claim.kind, claim.sampled_in_full] += 1
     wanted = {}
     for claim in claims:
         total = samples if claim.sampled_in_full else samples / 10
-        if claim.sampled_in_full or claim.kind == "order":
-            total /= cases[claim.id, claim.kind]
-        total = max(total, LEAST_TARGET)
-        wanted[claim.key] = {True: int(np.ceil(0.6 * total)), False: int(np.ceil(0.4 * total))}
+        total *= claim.times * (SPARE if claim.population in REGIMES else 1.0)
+        total = max(total / cases[claim.id, claim.kind, claim.sampled_in_full], LEAST_TARGET)
+        large = 1.0 if claim.large_only else LARGE_SHARE
+        wanted[claim.key] = {True: int(np.ceil(large * total)), False: int(np.ceil((1 - large) * total))}
     return wanted
 
 
@@ -182,14 +185,16 @@ def _rounds(population: str, keys: Sequence[str], progress: _Progress, chunk: in
 
 
 def collect(
-    claims: Sequence[Claim], settings: Settings, report: Callable[[str, int, int], None] = lambda *_: None
+    claims: Sequence[Claim],
+    settings: Settings,
+    executor: ProcessPoolExecutor,
+    report: Callable[[str, int, int], None] = lambda *_: None,
 ) -> dict[str, Evidence]:
-    """Evidence of every claim from as many networks as `settings` asks for.
+    """Evidence of every claim from as many networks as `settings` asks for, judged by the workers of `executor`.
 
     report(population, networks judged so far, networks planned so far) is called after every chunk. Raises InputError
-    on unreadable inputs before any work starts.
+    if the checkpoint is another verification's.
     """
-    Sources.load(settings.images, settings.data)  # in this process first: a bad file is one clear error
     progress = _Progress(targets(claims, settings.samples))
     by_population: dict[str, list[str]] = defaultdict(list)
     for claim in claims:
@@ -198,7 +203,6 @@ def collect(
     header = {"seed": settings.seed, "samples": settings.samples, "claims": [claim.key for claim in claims]}
     header |= {"images": str(settings.images), "data": str(settings.data), "version": __version__, "commit": commit()}
     checkpoint = Checkpoint(settings.checkpoint, header)
-    executor = pool(settings)
     try:
         done = planned = 0
         running = {name: _rounds(name, keys, progress, settings.chunk) for name, keys in by_population.items()}
@@ -228,7 +232,6 @@ def collect(
                 done += chunk.count
                 report(name, done, planned)
     finally:
-        executor.shutdown(cancel_futures=True)
         checkpoint.close()
     merged = {}
     for key, parts in progress.evidence.items():
@@ -237,15 +240,24 @@ def collect(
     return merged
 
 
-def pool(settings: Settings) -> ProcessPoolExecutor:
-    """Worker processes with one BLAS thread each."""
+@contextmanager
+def pool(settings: Settings) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes with one BLAS thread each; what has not begun when the block ends is dropped.
+
+    Raises InputError on unreadable inputs before any process starts.
+    """
+    Sources.load(settings.images, settings.data)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = settings.workers or cores
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    return ProcessPoolExecutor(
+    executor = ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(settings.images, settings.data)
     )
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _counterexample(key: str, version: str, sample: Any, origin: str) -> dict[str, Any]:
@@ -256,22 +268,19 @@ def verify(
     claims: Sequence[Claim], settings: Settings, report: Callable[[str, int, int], None] = lambda *_: None
 ) -> list[LedgerRow]:
     """Judge the claims: one row each, with a shrunk counterexample for every refuted statement."""
-    collected = collect(claims, settings, report)
-    rows = [LedgerRow(claim, collected[claim.key], *verdicts(claim, collected[claim.key])) for claim in claims]
-    wanted: list[tuple[LedgerRow, str]] = []
-    for row in rows:
-        for version in ("printed", "corrected"):
-            if getattr(row, version).verdict == REFUTED and row.evidence.versions[version].example:
-                wanted.append((row, version))
-                break
     with pool(settings) as executor:
-        futures = []
-        for row, version in wanted:
-            _, origin, sample = row.evidence.versions[version].example  # type: ignore[misc]
-            futures.append(
-                executor.submit(_counterexample, row.claim.key, version, sample, f"seed {settings.seed}, {origin}")
-            )
-        for done, ((row, _), future) in enumerate(zip(wanted, futures, strict=True), 1):
+        collected = collect(claims, settings, executor, report)
+        rows = [LedgerRow(claim, collected[claim.key], *verdicts(claim, collected[claim.key])) for claim in claims]
+        wanted: list[tuple[LedgerRow, Future[dict[str, Any]]]] = []
+        for row in rows:
+            for version in ("printed", "corrected"):
+                example = row.evidence.versions[version].example
+                if getattr(row, version).verdict == REFUTED and example is not None:
+                    origin = f"seed {settings.seed}, {example[1]}"
+                    job = executor.submit(_counterexample, row.claim.key, version, example[2], origin)
+                    wanted.append((row, job))
+                    break
+        for done, (row, future) in enumerate(wanted, 1):
             row.counterexample = future.result()
             report("counterexamples", done, len(wanted))
     return rows

@@ -220,7 +220,7 @@ def ladder(sample: AttackSample, trained: bool) -> list[Rung]:
                     label=output - residual,
                     start=start,
                     step_size=0.1 * scale / norm**2,
-                    n_steps=4 * 2**k,
+                    n_steps=2 * 2**k,
                     radius=100 * start_norm if trained else sample.radius,
                 ),
             )

@@ -209,7 +209,7 @@ def order_run(rng: Rng, large: bool, sources: Sources, *, activation: str) -> An
         shift = residual / active_norm2
         network = keep_from_kinks(network, signal.x, min(0.0, shift), max(0.0, shift))
     label = float(network.output(signal.x)) - residual
-    training = Training(network, signal.x, label, 0.06 / (active_norm2 * norm2), 8)
+    training = Training(network, signal.x, label, 0.06 / (active_norm2 * norm2), 4)
     return TrainingSample(training, draw_band(signal, rng), signal.source)
 
 
@@ -262,7 +262,7 @@ def attack(
         radius = min(radius, 0.9 * float((s / row_norms).min()))
         if trained:
             radius = min(radius, 0.02 * size)
-    n_steps = int(rng.integers(6, 25))
+    n_steps = int(rng.integers(4, 13))
     push = radius * (norm if ball == "l2" else float(np.abs(gradient).sum()))  # the most that δ·g can be
     residual = float(rng.choice([-1.0, 1.0])) * push * float(10 ** rng.uniform(-1, 0.7))
     if trained:

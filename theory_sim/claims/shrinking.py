@@ -24,7 +24,7 @@ from theory_sim.spectrum import Band
 Array = NDArray[np.float64]
 SIZES = (3, 4, 5, 6, 7, 9, 12, 16, 25, 36, 49, 64)
 WINDOWS = 4  # places at which a short input is cut from a long one
-BUDGET = {"margin": 400, "order": 60, "value": 0}  # judgements; one of an order takes six runs
+BUDGET = {"margin": 400, "order": 24, "value": 0}  # judgements; one of an order takes six runs
 
 
 def shrink(claim: Claim, version: str, sample: Sample) -> Sample:

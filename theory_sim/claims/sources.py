@@ -74,7 +74,7 @@ class Sources:
             return Signal(self._level(image.ravel(), rng), image.shape, CIFAR10)
         while True:
             picture = self.pictures[rng.integers(len(self.pictures))]
-            tile = rng.random() < 0.25
+            tile = rng.random() < (0.15 if large else 0.3)  # 1,024 samples: four times the work of a row
             side = TILE if large else int(rng.integers(4, 9))
             rows, columns = (side, side) if tile else (1, self._length(rng, large))
             top = int(rng.integers(0, picture.shape[0] - rows + 1))

@@ -203,6 +203,7 @@ def _claims() -> list[Claim]:
             population="start",
             judge=remark_both_positive,
             known=(None, HOLDS),
+            large_only=True,
             kind="value",
             tolerance=0.0,
             precision=0.1,
