@@ -21,11 +21,12 @@ Array = NDArray[np.float64]
 SMOOTH = ("softplus", "squareplus", "leaky_softplus")
 REACH = (1.0, 2.0, 4.0, 0.5, 0.25, 8.0, 16.0, 64.0)  # how far the drive may move ĝ, in lengths of ĝ (about)
 DEATHS = (2.0, 1.5, 4.0, 1.25, 1.125, 8.0)  # residuals over the one at which the first unit just dies
+SHARP = 256.0
 FAR = 1000.0  # the late steps of Eq. 8 by itself are this much longer: they stand for "all t"
 STEPS = (1, 2, 3, 4, 6, 8)
 RATES = {
     "relu": (0.75, 0.5, 0.875, 1.0, 0.25),
-    "relu kinks": (0.75, 0.5, 0.875, 0.25),
+    "relu kinks": (0.75, 0.5, 0.875),
     "relu f<y": (0.75, 0.5, 0.875, 1.0, 0.25),
     "relu 1<r<2": (1.5, 1.25, 1.75, 1.875),
     "relu r>2": (3.0, 2.5, 2.25),
@@ -128,8 +129,8 @@ def smooth_paths(
     r = draw(choice(0.5, 0.25, 0.75, 0.125))
     size = power_of_two(float(np.linalg.norm(network.input_gradient(x)) * np.linalg.norm(x)))
     residual = size * draw(choice(*REACH))
-    if draw(st.booleans()):  # sharp enough, and a unit all but dies
-        network, residual = _first_death(network, x)
+    if draw(st.booleans()):  # nearly ReLU, and a unit all but dies
+        network, residual = _first_death(replace(network, activation=replace(network.activation, sharpness=SHARP)), x)
         residual *= draw(choice(*DEATHS))
     label = float(network.output(x)) - residual
     n_steps = draw(choice(8, 12, 16, 24, 48))
