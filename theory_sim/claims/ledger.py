@@ -36,7 +36,7 @@ CHUNK = 50
 MOST_DRAWS = 2.5  # a claim whose hypotheses are rarely met gets at most this many draws per wanted network
 LEAST_TARGET = 60
 LARGE_SHARE = 0.56
-SPARE = 1.1  # cases whose hypotheses are rarely met fall short; the others of their claim make up for it
+SPARE = 1.15  # cases whose hypotheses are rarely met fall short; the others of their claim make up for it
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,12 @@ class _Progress:
     evidence: dict[str, dict[bool, Evidence]] = field(default_factory=dict)
 
     def short(self, key: str, large: bool) -> int:
-        """How many members the claim still lacks in this size class."""
-        return self.targets[key][large] - self.evidence[key][large].n
+        """How many members the claim still lacks in this size class; the small ones never outrun the large ones."""
+        target, found = self.targets[key], self.evidence[key]
+        goal = target[large]
+        if not large:
+            goal = min(goal, int(found[True].n * (1 - LARGE_SHARE) / LARGE_SHARE))
+        return goal - found[large].n
 
 
 def targets(claims: Sequence[Claim], samples: int) -> dict[str, dict[bool, int]]:

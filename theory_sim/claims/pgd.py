@@ -459,6 +459,7 @@ def _claims() -> list[Claim]:
             eq21,
             (REFUTED, HOLDS),
             tolerance=RESOLVED,
+            times=1.5,
         ),
     ]
     for name, population in (("relu", "attack trained"), ("smooth", "attack trained smooth")):

@@ -100,6 +100,7 @@ CLAIMS = [
         "signal image",
         judge_eq2_image,
         (REFUTED, None),
+        times=3,
     ),
     Claim(
         "eq3",
