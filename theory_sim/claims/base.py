@@ -84,13 +84,13 @@ class Claim:
         return self.id.startswith(("thm", "lemma")) and self.kind == "margin"
 
     def violates(self, outcome: Outcome, version: str, strength: float = 1.0) -> bool:
-        """True if this one network contradicts the statement as `printed`, `corrected` or `control`."""
+        """True if this one network contradicts the statement as `printed`, `corrected` or `control`; NaN does."""
         word = getattr(outcome, version)
         if word is None or self.kind == "value":
             return False
         if self.kind == "order":
-            return bool(word[0] < ORDERS[0] - 0.5 * strength)
-        return bool(word < -self.tolerance * strength)
+            return not word[0] >= ORDERS[0] - 0.5 * strength
+        return not word >= -self.tolerance * strength
 
 
 @dataclass
