@@ -63,11 +63,12 @@ def plot_theorems(rows: Sequence[LedgerRow]) -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    shown = {v for row in rows for v in (row.printed.verdict, row.corrected.verdict)}
+    drawn = [row for row in rows if row.claim.id in LINES and row.claim.case in COLUMNS]
+    shown = {v for row in drawn for v in (row.printed.verdict, row.corrected.verdict)}
     legend = [Patch(facecolor=LOOKS[v][0], label=f"{LOOKS[v][1]}  {v}") for v in LOOKS if v in shown]
     legend.append(Patch(facecolor="0.88", label="nothing to judge"))
     axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=len(legend), frameon=False)
-    networks = sum(row.evidence.n for row in rows if row.claim.id in LINES)
+    networks = sum(row.evidence.n for row in drawn)
     axes.set_title(
         f"upper left: as printed · lower right: as corrected · {networks:,} judgements of networks", fontsize=11, pad=12
     )
