@@ -75,7 +75,6 @@ def verdict_of(row: Claim, outcomes: list[Outcome]) -> tuple[str | None, str | N
         (-1.1e-9, 10.0, False),
         (-1.1e-8, 10.0, True),
         (1.0, 1.0, False),
-        (math.nan, 1.0, True),  # what cannot be computed does not hold
     ],
 )
 def test_a_margin_is_violated_below_minus_its_tolerance(margin: float, strength: float, violated: bool) -> None:
@@ -90,7 +89,12 @@ def test_an_order_is_violated_half_an_order_below() -> None:
     assert not row.violates(Outcome((1.5, 0.0)), "printed")
     assert not row.violates(Outcome((math.inf, math.inf)), "printed")
     assert row.violates(Outcome((1.49, 1.0)), "printed")
-    assert row.violates(Outcome((math.nan, 1.0)), "printed")
+
+
+def test_a_judge_that_computes_nothing_is_a_mistake_that_shows() -> None:
+    for row, word in ((claim(), math.nan), (claim("order"), (math.nan, 1.0))):
+        with pytest.raises(FloatingPointError, match="NaN"):
+            row.violates(Outcome(word), "printed")
 
 
 def test_one_sample_of_a_mean_violates_nothing() -> None:
@@ -167,7 +171,7 @@ def test_inequality_holds_or_is_refuted_by_one_network() -> None:
     good = [Outcome(0.0, 1.0, -1.0)] * LEAST_NETWORKS
     assert verdict_of(claim(), good) == (HOLDS, HOLDS, REFUTED)
     assert verdict_of(claim(), [*good, Outcome(-1.0, 1.0, 1.0)]) == (REFUTED, HOLDS, REFUTED)
-    assert verdict_of(claim(), [*good, Outcome(1.0, math.nan, 1.0)]) == (HOLDS, REFUTED, REFUTED)
+    assert verdict_of(claim(), [*good, Outcome(1.0, -1.0, 1.0)]) == (HOLDS, REFUTED, REFUTED)
 
 
 def test_too_few_networks_decide_nothing() -> None:

@@ -27,6 +27,8 @@ def assumption1(sample: TrainingSample) -> Outcome | None:
     if sample.first_crossing <= sample.steps:
         return None
     size = np.abs(sample.trajectory.residual[: sample.steps + 1])
+    if size[0] == 0:  # nothing to train
+        return None
     share, r = size / size[0], sample.relative_rate
     steps = np.arange(share.size)
     top = float(share.max())

@@ -84,13 +84,17 @@ class Claim:
         return self.id.startswith(("thm", "lemma")) and self.kind == "margin"
 
     def violates(self, outcome: Outcome, version: str, strength: float = 1.0) -> bool:
-        """True if this one network contradicts the statement as `printed`, `corrected` or `control`; NaN does."""
+        """True if this one network contradicts the statement as `printed`, `corrected` or `control`.
+
+        Raises FloatingPointError on NaN: a judge must return None where its question has no answer.
+        """
         word = getattr(outcome, version)
         if word is None or self.kind == "value":
             return False
-        if self.kind == "order":
-            return not word[0] >= ORDERS[0] - 0.5 * strength
-        return not word >= -self.tolerance * strength
+        number = word[0] if self.kind == "order" else word
+        if math.isnan(number):
+            raise FloatingPointError(f"{self.key} as {version}: the judge returned NaN")
+        return bool(number < (ORDERS[0] - 0.5 * strength if self.kind == "order" else -self.tolerance * strength))
 
 
 @dataclass

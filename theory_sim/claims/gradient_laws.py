@@ -118,7 +118,7 @@ def judge_eq8_relu(sample: TrainingSample) -> Outcome | None:
     g = sample.gradient_spectrum
     move = np.linalg.norm(g[1:] - g[:-1], axis=1).max()
     size = np.linalg.norm(g, axis=1).max()
-    if move < 1e-8 * size:
+    if move <= 1e-8 * size:
         return None
 
     def error(sign: float) -> float:
@@ -235,7 +235,7 @@ def judge_eq13_exact(sample: SpectralPath) -> Outcome | None:
     energy, cross, of_input = _energies(sample), _crosses(sample), _input_energies(sample)
     drive, decay = sample.drive[:, None], sample.decay[:, None]
     size = energy.sum(axis=-1).max()
-    if np.abs(energy[1:] - energy[:-1]).max() < 1e-7 * size:
+    if np.abs(energy[1:] - energy[:-1]).max() <= 1e-7 * size:
         return None
 
     def error(predicted: Array) -> float:
@@ -266,7 +266,7 @@ def judge_eq14_exact(sample: SpectralPath) -> Outcome | None:
     cross, of_input = _crosses(sample), _input_energies(sample)
     gap, room = cross[:, 0] - cross[:, 1], float(of_input[0] - of_input[1])
     size = np.abs(cross).sum(axis=1).max()
-    if (np.abs(sample.drive) * abs(room)).max() < 1e-7 * size:
+    if (np.abs(sample.drive) * abs(room)).max() <= 1e-7 * size:
         return None
 
     def error(factor: float, flip: float = 1.0) -> float:

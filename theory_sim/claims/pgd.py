@@ -93,7 +93,7 @@ def judge_eq22(sample: AttackSample) -> Outcome | None:
     actual = path.unprojected / sample.step_size
     size = float(np.linalg.norm(actual, axis=1).max())
     moves = float((np.abs(path.gain[:-1]) * np.linalg.norm(g)).max())
-    if moves < 1e-6 * size:
+    if moves <= 1e-6 * size:
         return None
 
     def error(sign: float) -> float:

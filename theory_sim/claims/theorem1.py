@@ -65,10 +65,11 @@ def t0(path: SpectralPath, regime: str) -> Outcome | None:
         room = path.start.input_low - path.start.input_high
         with np.errstate(divide="ignore"):
             bound = share * np.maximum(0.0, -s.gap[0] / (least_drive(path)[: len(s.gap)] * room))
-        after = (steps >= bound) & (steps > 0)
+        size = np.abs(s.low_cross) + np.abs(s.high_cross)
+        after = (steps >= bound) & (steps > 0) & (size > 0)
         if not after.any():
             return None
-        return float((flip * s.gap / (np.abs(s.low_cross) + np.abs(s.high_cross)))[after].min())
+        return float((flip * s.gap[after] / size[after]).min())
 
     return _outcome(margin(False, 1.0), margin(True, 0.5), margin(True, 0.5, flip=-1.0))
 
