@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.results import Row, n_cores
 
 ROOT = Path(__file__).parents[1]
-PAUSE_S = 0.02  # between turns: the last side's pool threads stop spinning
+PAUSE_S = 0.1  # between turns: OpenBLAS threads spin for some 30 ms after their last product
 
 
 @dataclass(frozen=True)
