@@ -7,7 +7,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.claims.strategies import strategies
 from theory_sim.claims import CLAIMS
 from theory_sim.claims.populations import POPULATIONS
 from theory_sim.claims.sources import Sources
@@ -35,3 +37,23 @@ def members(population: str) -> list[Any]:
             rng = np.random.default_rng([13, zlib.crc32(population.encode()), int(large), index])
             drawn.append(draw(rng, large, _sources()))
     return [sample for sample in drawn if sample is not None]
+
+
+SMALL = settings(
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@cache
+def small_members(population: str) -> list[Any]:
+    """What Hypothesis draws for a population: ties, cancellations, runs that stop early; [] if it has no strategy."""
+    strategy = strategies(short=True).get(population)
+    drawn: list[Any] = []
+    if strategy is not None:
+        SMALL(given(strategy)(lambda sample: drawn.append(sample)))()
+    return drawn

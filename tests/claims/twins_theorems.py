@@ -97,8 +97,7 @@ def thm1_t0(sample: Path, regime: str) -> Words:
                 slowest *= sample.training.learning_rate
             else:
                 slowest = min(abs(d) for d in p.drive[: t + 1])
-            bound = max(0.0, -stretch.gap[0] / (slowest * (s.low_x - s.high_x)))
-            if t >= share * bound:
+            if t * slowest * (s.low_x - s.high_x) >= -share * stretch.gap[0]:
                 size = abs(stretch.low_cross[t]) + abs(stretch.high_cross[t])
                 out.append(sign * stretch.gap[t] / size)
         return min(out) if out else None
@@ -193,7 +192,10 @@ def thm1_keeps(sample: Path, regime: str) -> Words:
         stretch = Stretch(p, s, corrected)
         for t in range(stretch.t0 + 1, stretch.n):
             tau = stretch.low[t] / (stretch.low[t] + stretch.high[t])
-            if stretch.low_cross[t] * (1 - tau) >= stretch.high_cross[t] * tau:
+            low, high = stretch.low_cross[t] * (1 - tau), stretch.high_cross[t] * tau
+            if abs(low - high) < 1e-12 * (abs(low) + abs(high)):
+                raise TooCloseError
+            if low >= high:
                 if corrected:
                     low, high = stretch.sign * s.low_cross[0], stretch.sign * s.high_cross[0]
                     if not (low <= s.tau_x * (low + high) and s.tau[0] < s.tau_x):
@@ -360,8 +362,10 @@ def eq12_at_random(sample: TrainingSample) -> Words:
     s = SlowPath.of(sample).sums
     if not s.low_x > s.high_x:
         return None
-    met = float(s.low_cross[0] < s.tau_x * (s.low_cross[0] + s.high_cross[0]))
-    return None, met - 0.5, met - 1.0
+    margin = s.tau_x * (s.low_cross[0] + s.high_cross[0]) - s.low_cross[0]
+    if abs(margin) < 1e-12 * (abs(s.low_cross[0]) + abs(s.high_cross[0]) + 1e-300):
+        raise TooCloseError
+    return None, float(margin > 0) - 0.5, float(margin > 0) - 1.0
 
 
 def eq12_both_positive(sample: TrainingSample) -> Words:

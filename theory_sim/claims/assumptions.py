@@ -66,10 +66,11 @@ def assumption3(sample: TrainingSample, name: str) -> Outcome | None:
         bent = min(curvature.min(), secant.min(), (gamma - curvature).min(), (gamma * (1 + 1e-9) - secant).min())
         return float(min(within, bent / gamma))
 
+    def straight(farther_than: float) -> float:
+        return -float(np.abs(secant[:, np.abs(s) > farther_than]).max())
+
     if name == "relu":
-        away = np.abs(s) > SECANT
-        corrected = -float(np.abs(secant[:, away]).max())
-        return Outcome(margin(bound), corrected, -float(np.abs(secant).max()))
+        return Outcome(margin(bound), straight(SECANT), straight(-SECANT))
     sharp = float(act.curvature(np.zeros(1))[0] / bound - 0.999)
     return Outcome(margin(bound), sharp, margin(bound / 2))
 

@@ -21,13 +21,12 @@ RESOLVED = 1e-12  # changes of τ smaller than this are round-off
 
 @dataclass(frozen=True)
 class Stretch:
-    """States t = 0 ... n and steps t = 0 ... n-1 of a path; crosses and drive mirrored where asked."""
+    """States t = 0 ... n and steps t = 0 ... n-1 of a path; crosses mirrored where asked."""
 
     low: Array
     high: Array
     low_cross: Array
     high_cross: Array
-    drive: Array
     growth: Array
     sign: float
 
@@ -53,7 +52,6 @@ class Stretch:
             np.asarray(p.high_energy)[states],
             sign * np.asarray(p.low_cross)[states],
             sign * np.asarray(p.high_cross)[states],
-            sign * drive[steps],
             growth[steps],
             sign,
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from theory_sim.claims.base import FIRST_ORDER, HOLDS, REFUTED, Claim, Outcome, slope
 from theory_sim.claims.paths import RESOLVED
 from theory_sim.claims.samples import AttackSample
+from theory_sim.closed_form import Plane
 from theory_sim.recurrences import eq20, eq22, eq23, eq23_exact
 from theory_sim.spectrum import ratio
 
@@ -138,12 +139,12 @@ def judge_thm4_exact(sample: AttackSample) -> Outcome | None:
     states = replace(
         p, **{k: np.asarray(getattr(p, k))[:-1] for k in ("low_energy", "high_energy", "low_cross", "high_cross")}
     )
-    wrong = replace(states, low_cross=states.high_cross, high_cross=states.low_cross)
-    return Outcome(
-        None,
-        -float(np.abs(states.growth(0.0, gain) - growth).max()),
-        -float(np.abs(wrong.growth(0.0, gain) - growth).max()),
-    )
+
+    def error(plane: Plane) -> float:
+        return -float(np.abs(plane.growth(0.0, gain) - growth).max())
+
+    swapped = replace(states, low_cross=states.high_cross, high_cross=states.low_cross)
+    return Outcome(None, error(states), error(swapped))
 
 
 def judge_one_spectrum(sample: AttackSample) -> Outcome | None:

@@ -1,0 +1,150 @@
+"""What judges must leave out, and what they must notice: cases that seeded networks do not bring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from theory_sim.claims import BY_KEY, CLAIMS
+from theory_sim.claims.base import Claim
+from theory_sim.claims.paths import largest_drive
+from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
+from theory_sim.claims.theorem2 import frequency_pairs
+from theory_sim.network import ACTIVATIONS, Activation, Network
+from theory_sim.spectrum import Band
+from theory_sim.training import Training
+
+BAND = Band((5,), 1)
+X = np.array([2.0, 1.0, 1.0, 0.0, 1.0])
+OTHER = np.array([1.0, -1.0, 0.0, 1.0, -1.0])
+
+
+def of(*populations: str) -> list[Claim]:
+    return [claim for claim in CLAIMS if claim.population.startswith(populations)]
+
+
+def path(g: np.ndarray, *drives: float) -> Eq8Sample:
+    return Eq8Sample(g, X, np.array(drives), np.zeros(len(drives)), BAND, "drawn", 1)
+
+
+# Of claims on training, these speak of the start, of σ, or of σ'' alone: they need no run.
+NEED_NO_RUN = ("assumption3", "eq16", "eq8_ntk[wide", "thm3[Eq. 12 at random")
+
+
+@pytest.mark.parametrize("claim", of("relu", "smooth", "order", "start"), ids=lambda claim: claim.key)
+def test_a_run_at_rest_says_nothing(claim: Claim) -> None:
+    """f = y: nothing moves, and nothing can be learnt from it."""
+    if claim.key.startswith(NEED_NO_RUN):
+        return
+    name = claim.population.removeprefix("order ")
+    activation = Activation(name if name in ACTIVATIONS else "softplus" if name == "smooth" else "relu")
+    network = Network(
+        np.array([[1.0, 2.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 1.0, 0.0]]), np.array([1.0, -2.0]), activation
+    )
+    training = Training(network, X, 0.0, 0.01, 8)
+    training = replace(training, label=float(TrainingSample(training, BAND, "drawn").trajectory.output[0]))
+    resting = TrainingSample(training, BAND, "drawn")
+    assert not resting.drive.any()
+    assert claim.judge(resting) is None
+
+
+@pytest.mark.parametrize("claim", of("eq8"), ids=lambda claim: claim.key)
+def test_a_path_along_x_has_nothing_to_say_of_ratios(claim: Claim) -> None:
+    outcome = claim.judge(path(2 * X, *[0.25] * 8))
+    assert (outcome is None) == (claim.id not in ("eq13", "eq14"))
+
+
+@pytest.mark.parametrize("claim", of("eq8"), ids=lambda claim: claim.key)
+@pytest.mark.parametrize("rest", [0.0, 1e-7])
+def test_a_spectrum_that_cancels_has_no_ratio(claim: Claim, rest: float) -> None:
+    """The first step takes ĝ to 0, or to seven digits of it."""
+    outcome = claim.judge(path(X + rest * OTHER, 1.0, *[0.5] * 7))
+    assert (outcome is None) == (claim.id not in ("eq13", "eq14"))
+
+
+def test_frequencies_with_equal_ratios_are_no_pair() -> None:
+    assert frequency_pairs(path(2 * X, 0.25))[0].size == 0
+    assert frequency_pairs(path(X + OTHER, 0.25))[0].size > 0
+
+
+def test_the_largest_drive_knows_the_bound_of_the_slope() -> None:
+    """λ² in Theorem 2's t0: all our activations have λ = 1."""
+
+    class Steep(Activation):
+        slope_bound = 3.0
+
+    network = Network(np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]), np.array([2.0]), Activation("softplus"))
+    training = Training(network, X, -1.0, 0.01, 2)
+    plain = largest_drive(TrainingSample(training, BAND, "drawn"))
+    steep = replace(training, network=replace(network, activation=Steep("softplus")))
+    assert largest_drive(TrainingSample(steep, BAND, "drawn")) == pytest.approx(9 * plain)
+
+
+# Assumption 3 --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Faulty(Activation):
+    """Softplus with a derivative that breaks one of the bounds."""
+
+    fault: str = ""
+
+    def slope(self, s: Any) -> np.ndarray:
+        plain = super().slope(s)
+        if self.fault == "slope above λ":
+            return plain * 1.1
+        if self.fault == "slope below 0":
+            return plain - 0.1
+        return np.minimum(plain, 0.5 - 0.2 * np.maximum(s, 0)) if self.fault == "slope falls" else plain
+
+    def curvature(self, s: Any) -> np.ndarray:
+        plain = super().curvature(s)
+        if self.fault == "curvature above γ":
+            return plain * 1.1
+        return plain - 0.1 if self.fault == "curvature below 0" else plain
+
+
+FAULTS = ("slope above λ", "slope below 0", "slope falls", "curvature above γ", "curvature below 0")
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_assumption3_notices_every_broken_bound(fault: str) -> None:
+    claim = BY_KEY["assumption3[softplus]"]
+    network = Network(np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]), np.array([1.0]), Faulty("softplus", fault=fault))
+    sample = TrainingSample(Training(network, X, 0.0, 0.01, 2), BAND, "drawn")
+    assert claim.violates(claim.judge(sample), "printed") == bool(fault)
+
+
+# Signals and attacks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["eq3[complex bins]", "eq3[self-conjugate bins]", "eq3[mean over phase]"])
+def test_bins_that_vanish_are_left_out(key: str) -> None:
+    """δ̂ or x̂ vanishes on one bin of each kind: the outcome is that of the other bins, and finite."""
+    claim = BY_KEY[key]
+    t = np.arange(8)
+    waves = {k: np.cos(2 * np.pi * k * t / 8 + 0.3 * (k % 4)) for k in range(5)}
+    x = sum(waves.values())
+    for left_out in (0, 1):
+        some = sum(wave for k, wave in waves.items() if k != left_out) * 0.5 + 0.1 * waves[2]
+        for x_part, delta in ((x, some), (some, x)):
+            outcome = claim.judge(SignalSample(x_part, delta, Band((8,), 1), "drawn", 1, np.nan, np.nan))
+            words = [v for v in (outcome.printed, outcome.corrected, outcome.control) if v is not None]
+            assert all(np.isfinite(np.atleast_1d(word)[0]) for word in words)
+
+
+def attack(start: np.ndarray) -> AttackSample:
+    network = Network(np.array([[1.0, 2.0, 0.0, 0.0, 1.0]]), np.array([1.0]), Activation("relu"))
+    label = float(network.output(X)) - 0.1
+    return AttackSample(network, X, label, 1.0, 0.01, 3, "raw", "l2", start, BAND, "drawn")
+
+
+def test_laws_that_are_exact_have_no_order_made_of_round_off() -> None:
+    """δ along g: τ(δ) stands still, and so does Theorem 4's prediction."""
+    judge = BY_KEY["thm4[relu]"].judge
+    assert judge(attack(0.1 * np.array([1.0, 2.0, 0.0, 0.0, 1.0]))).printed == (np.inf, np.inf)
+    assert 1.5 < judge(attack(0.1 * OTHER)).printed[0] < 3
+    assert judge(attack(np.zeros(5))) is None
