@@ -32,7 +32,7 @@ class Comparison:
         self.cases: list[tuple[Any, Words]] = []
         self.n_members = 0
         for source in (small_members, members):
-            self._add(source(self.claim.population), twin, compared)
+            self._add(source(self.claim.population), twin, compared * (3 if self.claim.large_only else 1))
 
     def _add(self, samples: list[Any], twin: Twin, compared: int) -> None:
         met = {True: 0, False: 0}
