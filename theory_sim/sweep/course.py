@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-# Rows of a course, float64 (N_ROWS, n_steps + 1), column t the state before step t and after the last step. As in
-# `descent.Trajectory` and `simulation.predictions.Scalars`: NaN after the last finite step; Δτ = -2 Re Σ_band w ĝ conj(x̂).
+# Rows of a course, float64 (N_ROWS, n_steps + 1), column t the state before step t and after the last step. As
+# in `descent.Trajectory` and `simulation.predictions.Scalars`: NaN after the last finite step, Δτ = -2 Re Σ w ĝ conj(x̂).
 OUTPUT, RESIDUAL, ACTIVE_NORM2, MEAN_CURVATURE, LOW_ENERGY, HIGH_ENERGY, LOW_CROSS, HIGH_CROSS, CROSSINGS = range(9)
 N_ROWS = 9
 
-# Probes: bins of `simulation.bounds.ratio_bins`, ascending. The engine gives R_k² at every step, (n_steps + 1, N_PROBES),
-# and Re(ĝ[k] conj(x̂[k]))/|x̂[k]|² = R_k cos Δφ_k at the start, (N_PROBES,); NaN in columns beyond `n_probes`.
+# Probes: bins of `simulation.bounds.ratio_bins`, ascending. The engine gives R_k² at every step, (n_steps + 1,
+# N_PROBES), and Re(ĝ[k] conj(x̂[k]))/|x̂[k]|² = R_k cos Δφ_k at the start, (N_PROBES,); NaN in columns beyond `n_probes`.
 N_PROBES = 5
 
 # Constants of one run. Times are steps; energies use the band's weights and the unnormalised DFT.

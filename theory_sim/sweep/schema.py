@@ -88,7 +88,7 @@ SCALARS = _floats(
 COUNTS = [
     Variable("n_crossings", (), "i4", -1, "kink crossings of the whole run", "1", _ITERATED),
     Variable("last_finite_step", (), "i8", -1, "last step with finite numbers", _STEP, "[paper: Eq. 4]"),
-    Variable("settled_step", (), "i8", -1, "first step at which |ℓ'| is below 1e-8 of its start", _STEP, "[paper: Eq. 4]"),
+    Variable("settled_step", (), "i8", -1, "first step with |ℓ'| below 1e-8 of its start", _STEP, "[paper: Eq. 4]"),
     Variable("diverged", (), "i1", -1, "1 if the run left the range of finite numbers", "1", "[paper: Eq. 4]"),
     Variable(
         "method", (), "i1", 0, "how the gradients were obtained; matrix after a failed low-rank check is a fall-back",
@@ -96,16 +96,19 @@ COUNTS = [
     ),
     Variable("rank", (), "i2", -1, "rank of the low-rank form, also where its check failed", "1", "[paper: Eq. 4]"),
 ]  # fmt: skip
-RECORDED = _floats(
-    (
-        ("tau", "τ(δ ∈ S_l) along training", "1", "[paper: Section 2.1]"),
-        ("tau_closed_form", "τ by the closed form", "1", _ITERATED),
-        ("tau_printed", "τ by Eqs. 13-14 as printed", "1", "[paper: Eq. 14]"),
-        ("tau_corrected", "τ by Eqs. 13-14 with factor 2", "1", "[paper: Eq. 14]"),
-        ("residual", "ℓ' = ∂ℓ/∂f along training", "1", "[paper: Eq. 4]"),
+RECORDED = [
+    *_floats(
+        (
+            ("tau", "τ(δ ∈ S_l) along training", "1", "[paper: Section 2.1]"),
+            ("tau_closed_form", "τ by the closed form", "1", _ITERATED),
+            ("tau_printed", "τ by Eqs. 13-14 as printed", "1", "[paper: Eq. 14]"),
+            ("tau_corrected", "τ by Eqs. 13-14 with factor 2", "1", "[paper: Eq. 14]"),
+            ("residual", "ℓ' = ∂ℓ/∂f along training", "1", "[paper: Eq. 4]"),
+        ),
+        (RECORD,),
     ),
-    (RECORD,),
-) + [Variable("recorded_step", (RECORD,), "i8", -1, "the step of each record", _STEP, "[paper: Eq. 4]")]
+    Variable("recorded_step", (RECORD,), "i8", -1, "the step of each record", _STEP, "[paper: Eq. 4]"),
+]
 JUDGED = [
     Variable(
         "hypotheses", (CLAIM, VERSION), "i1", -1, "1 where the claim's hypotheses are met", "1", "[paper: Section 3]",
@@ -128,13 +131,13 @@ _POWER = Variable(
     "gradient_power", (RECORD, FREQUENCY), "f8", np.nan, "|ĝ[k]|² of the input gradient", _ENERGY, "[paper: Eq. 6]"
 )
 _SPECTRUM = Variable(
-    "gradient_spectrum", (RECORD, FREQUENCY), "c16", np.nan, "ĝ[k] of the input gradient", "amplitude (unnormalised DFT)",
+    "gradient_spectrum", (RECORD, FREQUENCY), "c16", np.nan, "ĝ[k] of the input gradient", "amplitude",
     "[paper: Eq. 6]",
 )  # fmt: skip
 
 
 def variables(spectra: str, attack: bool, reasons: tuple[str, ...]) -> list[Variable]:
-    """All variables of a result. spectra: one of SPECTRA; attack: whether any point attacks; reasons: of validity.py."""
+    """All variables of a result. spectra: of SPECTRA; attack: whether any point attacks; reasons: of validity.py."""
     out = [*SCALARS, *COUNTS, *RECORDED, *JUDGED]
     if attack:
         out += ATTACKED
