@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # Rows of a course, float64 (N_ROWS, n_steps + 1), column t the state before step t and after the last step. As
-# in `descent.Trajectory` and `simulation.predictions.Scalars`: NaN after the last finite step, Δτ = -2 Re Σ w ĝ conj(x̂).
+# in `descent.Trajectory` and `simulation.predictions.Scalars`: NaN after the last finite step, Δτ = -2 Re Σ wĝx̂*.
 OUTPUT, RESIDUAL, ACTIVE_NORM2, MEAN_CURVATURE, LOW_ENERGY, HIGH_ENERGY, LOW_CROSS, HIGH_CROSS, CROSSINGS = range(9)
 N_ROWS = 9
 
