@@ -18,7 +18,7 @@ from theory_sim.errors import InputError
 from theory_sim.simulation import storage
 from theory_sim.simulation.run import simulate
 from theory_sim.simulation.start import make_input, prepare
-from theory_sim.simulation.storage import check_target, read_dataset, replacing, write_dataset
+from theory_sim.simulation.storage import read_dataset, write_dataset
 from theory_sim.simulation.summary import spread, summarise
 from theory_sim.simulation.variables import QUANTITIES
 
@@ -350,59 +350,6 @@ def test_reading_what_is_no_result(tmp_path: Path) -> None:
     for name in ("bad.nc", "bad.zarr"):
         with pytest.raises(InputError, match=f"cannot read result .*{name}"):
             read_dataset(tmp_path / name)
-
-
-def test_replacing_is_whole_or_nothing(tmp_path: Path) -> None:
-    old, new, store = tmp_path / "old.nc", tmp_path / "new.png", tmp_path / "run.zarr"
-    old.write_text("old")
-    store.mkdir()
-    (store / ".zgroup").write_text("old")
-
-    def write(targets: list[Path], mishap: BaseException | None = None) -> None:
-        with replacing(targets) as paths:
-            fill(paths)
-            if mishap:
-                raise mishap
-
-    def fill(paths: list[Path]) -> None:
-        for path in paths:
-            if path.suffix == ".zarr":
-                path.mkdir()
-                (path / ".zgroup").write_text("new")
-            else:
-                path.write_text("new")
-
-    def contents() -> list[str]:
-        return [old.read_text(), new.read_text() if new.exists() else "", (store / ".zgroup").read_text()]
-
-    for mishap in (KeyboardInterrupt(), ValueError()):
-        with pytest.raises(type(mishap)):
-            write([old, new, store], mishap)
-        assert contents() == ["old", "", "old"]
-    with pytest.raises(InputError, match=r"cannot write .*old.nc and .*new.png: No space left"):
-        write([old, new], OSError(28, "No space left on device"))
-    assert contents() == ["old", "", "old"]
-    write([old, new, store])
-    assert contents() == ["new", "new", "new"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.png", "old.nc", "run.zarr"]
-
-
-def test_targets_are_checked_before_anything_runs(tmp_path: Path) -> None:
-    (tmp_path / "folder.zarr").mkdir()
-    (tmp_path / "file.zarr").write_text("")
-    (tmp_path / "folder.nc").mkdir()
-    for name, reason in (
-        ("run.csv", "allowed are files ending in .zarr, .nc"),
-        ("run", "allowed are files ending in .zarr, .nc"),
-        ("none/run.nc", "no such folder"),
-        ("file.zarr/run.nc", "no such folder"),
-        ("folder.zarr", "exists and is no Zarr store"),
-        ("file.zarr", "exists and is no Zarr store"),
-        ("folder.nc", "is a folder"),
-    ):
-        with pytest.raises(InputError, match=reason):
-            check_target("--out", tmp_path / name, storage.DATA_SUFFIXES)
-    check_target("--out", tmp_path / "run.nc", storage.DATA_SUFFIXES)
 
 
 def test_summary_is_strict_json_and_agrees_with_the_dataset() -> None:

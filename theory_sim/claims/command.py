@@ -55,7 +55,7 @@ def verify(
             require(not target.is_dir(), f"{option} {target}: is a folder")
             _check_folder(target.parent, option, create=False)
     if plot is not None:
-        from theory_sim.simulation.storage import PLOT_SUFFIXES, check_target
+        from theory_sim.files import PLOT_SUFFIXES, check_target
 
         check_target("--plot", plot, PLOT_SUFFIXES)
 
@@ -80,7 +80,7 @@ def verify(
         _write_ledger(json_file, rows, settings, seconds)
     if plot is not None:
         from theory_sim.claims.picture import save_theorems
-        from theory_sim.simulation.storage import replacing
+        from theory_sim.files import replacing
 
         with replacing([plot]) as (fresh,):
             save_theorems(rows, fresh)
@@ -183,7 +183,7 @@ def _write_json(path: Path, content: Any) -> None:
     """Beside the target first, then renamed."""
     import json
 
-    from theory_sim.simulation.storage import replacing
+    from theory_sim.files import replacing
 
     with replacing([path]) as (fresh,):
         fresh.write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -24,7 +24,8 @@ def simulate(
     Example: python -m theory_sim simulate --set activation=softplus --set n_steps=500 --plot run.png
     """
     from theory_sim.configuration import Configuration, describe, read_values, without_effect
-    from theory_sim.simulation.storage import DATA_SUFFIXES, PLOT_SUFFIXES, check_target, replacing, write_dataset
+    from theory_sim.files import PLOT_SUFFIXES, check_target, replacing
+    from theory_sim.simulation.storage import DATA_SUFFIXES, write_dataset
 
     if keys:
         _print_keys(describe())
