@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from theory_sim import configuration, network, training
+from theory_sim import attacks, configuration, network, training
 from theory_sim.configuration import Configuration, describe, load_configuration, read_values, without_effect
 from theory_sim.descent import ENGINES
 from theory_sim.errors import InputError
@@ -18,6 +18,8 @@ def test_words_are_those_of_the_core() -> None:
     assert configuration.OUTER_LAWS == network.OUTER_LAWS
     assert configuration.LOSSES == training.LOSSES
     assert ("auto", *ENGINES) == configuration.ENGINES
+    assert configuration.ATTACK_STEPS == attacks.STEPS
+    assert configuration.ATTACK_BALLS == attacks.BALLS
 
 
 def test_defaults_are_valid_and_decided() -> None:
@@ -119,6 +121,21 @@ REFUSED = [
     (["seed=2147483648"], "seed = 2147483648", "0 ... 2147483647"),
     (["dim=3"], "dim = 3", ">= 4"),
     (["tile_size=1"], "tile_size = 1", ">= 2"),
+    (["piece=-1"], "piece = -1", ">= 0"),
+    (["alpha=0.99"], "alpha = 0.99", ">= 1"),
+    (["alpha0=-0.1"], "alpha0 = -0.1", ">= 0"),
+    (["sharpness=0"], "sharpness = 0.0", "> 0"),
+    (["leak=1"], "leak = 1.0", "0 <= leak < 1"),
+    (["weight_scale=0"], "weight_scale = 0.0", "> 0"),
+    (["outer_scale=0"], "outer_scale = 0.0", "> 0"),
+    (["weight_law=cauchy"], "weight_law = 'cauchy'", "gaussian, uniform, signs"),
+    (["attack=cw"], "attack = 'cw'", "fgm, fgsm, pgd"),
+    (["attack_radius=0"], "attack_radius = 0.0", "> 0"),
+    (["attack_step_size=-0.1"], "attack_step_size = -0.1", "> 0"),
+    (["attack_steps=0"], "attack_steps = 0", ">= 1"),
+    (["attack_step=sgn"], "attack_step = 'sgn'", "raw, normalised, sign"),
+    (["attack_ball=l1"], "attack_ball = 'l1'", "l2, linf"),
+    (["attack_start=far"], "attack_start = 'far'", "zero, random"),
     (["n_steps=10000000"], "n_steps = 10000000", "2 GiB"),
     (["dim=100000", "width=100000"], "dim 100000", "2 GiB"),
     (["source=tiles", "tile_size=5000"], "dim 25000000", "2 GiB"),
@@ -166,6 +183,14 @@ def test_keys_without_effect_are_named() -> None:
         "sharpness (only with activation = softplus or squareplus or leaky_softplus)",
     ]
     assert without_effect(Configuration(source="rows", piece=1), ["piece", "picture"]) == []
+
+
+def test_keys_of_an_attack_have_no_effect_on_another() -> None:
+    given = ["attack_radius", "attack_steps", "attack_start"]
+    only_pgd = ["attack_steps (only with attack = pgd)", "attack_start (only with attack = pgd)"]
+    assert without_effect(Configuration(), given) == ["attack_radius (only with attack = fgsm or pgd)", *only_pgd]
+    assert without_effect(Configuration(attack="fgsm"), given) == only_pgd
+    assert without_effect(Configuration(attack="pgd"), given) == []
 
 
 def test_every_key_is_documented() -> None:

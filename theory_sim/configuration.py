@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -19,8 +20,12 @@ from theory_sim.errors import InputError, require
 # Repeated here because importing the modules that own them costs the command line's start-up; a test compares them.
 ACTIVATIONS = ("relu", "softplus", "squareplus", "leaky_softplus")
 OUTER_LAWS = ("signs", "scaled_signs", "gaussian", "bernoulli")
+WEIGHT_LAWS = ("gaussian", "uniform", "signs")
 LOSSES = ("mse", "logistic")
 ENGINES = ("auto", "reference", "collapsed", "numba", "events")
+ATTACKS = ("fgm", "fgsm", "pgd")
+ATTACK_STEPS = ("raw", "normalised", "sign")
+ATTACK_BALLS = ("l2", "linf")
 SAMPLE = "sample"
 DEFAULT_RELATIVE_RATE = 0.02
 DEFAULT_RELATIVE_RESIDUAL = 2.0
@@ -30,9 +35,30 @@ LARGEST_MEMORY = 2 * 2**30
 ALTERNATIVES = (("learning_rate", "relative_rate"), ("label", "residual", "relative_residual"))
 
 
-def _key(default: Any, doc: str, *, choices: tuple[str, ...] = (), allowed: str = "", only: str = "") -> Any:
-    """A documented field; `choices` are its words, `allowed` its range, `only` when it has an effect ("key=value")."""
-    return field(default=default, metadata={"doc": doc, "choices": choices, "allowed": allowed, "only": only})
+def _key(
+    default: Any,
+    doc: str,
+    *,
+    choices: tuple[str, ...] = (),
+    allowed: str = "",
+    fits: Callable[[Any], bool] = lambda _: True,
+    only: str = "",
+) -> Any:
+    """A documented field.
+
+    `choices` are its words; `allowed` says its range and `fits` decides it; `only` when it has an effect ("key=value").
+    """
+    metadata = {"doc": doc, "choices": choices, "allowed": allowed, "fits": fits, "only": only}
+    return field(default=default, metadata=metadata)
+
+
+def _from(least: float) -> dict[str, Any]:
+    """A range that includes its lower end."""
+    return {"allowed": f">= {least:g}", "fits": lambda value: value >= least}
+
+
+POSITIVE: dict[str, Any] = {"allowed": "> 0", "fits": lambda value: value > 0}
+DRIVE: dict[str, Any] = {"allowed": "other than 0 (nothing would be trained)", "fits": lambda value: value != 0}
 
 
 @dataclass(frozen=True)
@@ -40,81 +66,82 @@ class Configuration:
     """One training run of the two-layer net, everything that decides its numbers.
 
     Raises InputError on a wrong type, a word that is not among the allowed ones, a number that is not finite or out
-    of all proportion, two keys that are alternatives, and a run that would not fit into memory. Ranges of single
-    parameters are checked where they are used.
+    of all proportion or of its own range, two keys that are alternatives, and a run that would not fit into memory.
+    What depends on several keys, as the range of the cut-off does, is checked where it is used.
     """
 
     source: str = _key("power-law", "kind of input x", choices=("power-law", "rows", "tiles"))
-    dim: int = _key(257, "input dimension d (tiles: tile_size²)", allowed=">= 4", only="source=power-law,rows")
-    alpha: float = _key(1.0, "|x̂[k]| = k^(-alpha)", allowed=">= 1", only="source=power-law")
-    alpha0: float = _key(1.0, "|x̂[0]|", allowed=">= 0", only="source=power-law")
+    dim: int = _key(257, "input dimension d (tiles: tile_size²)", **_from(4), only="source=power-law,rows")
+    alpha: float = _key(1.0, "|x̂[k]| = k^(-alpha)", **_from(1), only="source=power-law")
+    alpha0: float = _key(1.0, "|x̂[0]|", **_from(0), only="source=power-law")
     picture: str = _key(
         SAMPLE, "image file or folder; 'sample' is Matplotlib's photograph", allowed="a path", only="source=rows,tiles"
     )
-    piece: int | None = _key(
-        None, "which row or tile; drawn by seed if absent", allowed=">= 0", only="source=rows,tiles"
-    )
-    tile_size: int = _key(32, "height and width of a tile", allowed=">= 2", only="source=tiles")
+    piece: int | None = _key(None, "which row or tile; drawn by seed if absent", **_from(0), only="source=rows,tiles")
+    tile_size: int = _key(32, "height and width of a tile", **_from(2), only="source=tiles")
 
-    width: int = _key(128, "hidden units m", allowed=">= 1")
+    width: int = _key(128, "hidden units m", **_from(1))
     activation: str = _key("relu", "σ", choices=ACTIVATIONS)
     sharpness: float = _key(
-        10.0, "b of the smooth activations", allowed="> 0", only="activation=softplus,squareplus,leaky_softplus"
+        10.0, "b of the smooth activations", **POSITIVE, only="activation=softplus,squareplus,leaky_softplus"
     )
-    leak: float = _key(0.1, "slope of leaky_softplus at -∞", allowed="0 <= leak < 1", only="activation=leaky_softplus")
+    leak: float = _key(
+        0.1, "slope of leaky_softplus at -∞", allowed="0 <= leak < 1", fits=lambda leak: 0 <= leak < 1,
+        only="activation=leaky_softplus",
+    )  # fmt: skip
     outer_law: str = _key("signs", "law of the outer weights a", choices=OUTER_LAWS)
-    weight_scale: float = _key(1.0, "standard deviation of the inner weights W", allowed="> 0")
+    outer_scale: float = _key(1.0, "factor on the outer weights a", **POSITIVE)
+    weight_law: str = _key("gaussian", "law of the inner weights W, uniform: on ±√3 weight_scale", choices=WEIGHT_LAWS)
+    weight_scale: float = _key(1.0, "standard deviation of the inner weights W", **POSITIVE)
 
     cutoff: float = _key(8.0, "low band |k| <= cutoff (tiles: radius)", allowed="1 <= cutoff < (dim-1)/2 or top radius")
     convention: str = _key("two-sided", "how a band sum counts k and -k", choices=("two-sided", "one-sided"))
     mask: str = _key("disc", "shape of the low band of tiles", choices=("disc", "square"), only="source=tiles")
     transform: str = _key("dft", "DFT (the theory's) or DCT", choices=("dft", "dct"))
 
-    learning_rate: float | None = _key(None, "η; or give relative_rate", allowed="> 0")
+    learning_rate: float | None = _key(None, "η; or give relative_rate", **POSITIVE)
     relative_rate: float | None = _key(
         None, f"r = η‖a'‖²‖x‖² at the start ({DEFAULT_RELATIVE_RATE} if no learning_rate); ReLU: stable for r < 2",
-        allowed="> 0",
+        **POSITIVE,
     )  # fmt: skip
-    n_steps: int = _key(300, "steps of gradient descent", allowed=">= 1")
+    n_steps: int = _key(300, "steps of gradient descent", **_from(1))
     label: float | None = _key(
         None,
         "y (logistic: -1 or 1, the one that f(x) has not if absent); or give residual or relative_residual",
         allowed="finite",
     )
-    residual: float | None = _key(
-        None, "f(x) - y at the start, sets y; > 0: positive drive", allowed="other than 0", only="loss=mse"
-    )
+    residual: float | None = _key(None, "f(x) - y at the start, sets y; > 0: positive drive", **DRIVE, only="loss=mse")
     relative_residual: float | None = _key(
         None, f"(f(x) - y)/(‖x‖‖g‖) at the start, sets y ({DEFAULT_RELATIVE_RESIDUAL:g} if neither is given): by how "
-        "many of its own lengths training moves the gradient g", allowed="other than 0", only="loss=mse",
+        "many of its own lengths training moves the gradient g", **DRIVE, only="loss=mse",
     )  # fmt: skip
     loss: str = _key("mse", "loss of one sample", choices=LOSSES)
 
     engine: str = _key("auto", "explicit engine; auto: events for relu and mse, else numba", choices=ENGINES)
-    seed: int = _key(0, "seed of input, network and piece", allowed="0 ... 2147483647")
+    seed: int = _key(
+        0, "seed of input, network and piece", allowed="0 ... 2147483647", fits=lambda seed: 0 <= seed < 2**31
+    )
+
+    attack: str = _key("fgm", "perturbation whose τ a sweep measures; fgm: the gradient itself", choices=ATTACKS)
+    attack_radius: float = _key(0.1, "ε, radius of the attack's ball", **POSITIVE, only="attack=fgsm,pgd")
+    attack_step_size: float = _key(0.01, "ξ, length of an attack's step", **POSITIVE, only="attack=pgd")
+    attack_steps: int = _key(10, "steps of an attack", **_from(1), only="attack=pgd")
+    attack_step: str = _key("raw", "what an attack steps along", choices=ATTACK_STEPS, only="attack=pgd")
+    attack_ball: str = _key("l2", "norm of the attack's ball", choices=ATTACK_BALLS, only="attack=pgd")
+    attack_start: str = _key("zero", "where an attack starts", choices=("zero", "random"), only="attack=pgd")
 
     def __post_init__(self) -> None:
-        for name, kinds in _types().items():
-            value = getattr(self, name)
-            object.__setattr__(self, name, _checked(name, value, kinds))
+        for f in fields(self):
+            object.__setattr__(self, f.name, check_value(f.name, getattr(self, f.name)))
         for group in ALTERNATIVES:
             given = [name for name in group if getattr(self, name) is not None]
             require(len(given) <= 1, f"{' and '.join(given)} are given together: allowed is one of {', '.join(group)}")
         for name in ("residual", "relative_residual"):
             residual = getattr(self, name)
-            require(residual != 0, f"{name} = 0: allowed is a number other than 0 (nothing would be trained)")
             require(
                 residual is None or self.loss == "mse",
                 f"{name} = {residual} with loss = logistic: allowed is label = -1 or 1",
             )
-        require(0 <= self.seed < 2**31, f"seed = {self.seed}: allowed is 0 ... 2147483647")
-        require(self.dim >= 4 or self.source == "tiles", f"dim = {self.dim}: allowed is >= 4 (cut-off >= 1)")
-        require(self.tile_size >= 2, f"tile_size = {self.tile_size}: allowed is >= 2")
-        for name in ("width", "n_steps"):
-            require(getattr(self, name) >= 1, f"{name} = {getattr(self, name)}: allowed is >= 1")
-        for name in ("learning_rate", "relative_rate"):
-            rate = getattr(self, name)
-            require(rate is None or rate > 0, f"{name} = {rate}: allowed is > 0")
         need = self.memory
         require(
             need <= LARGEST_MEMORY,
@@ -157,15 +184,21 @@ class Configuration:
         return "\n".join(lines) + "\n"
 
 
-def _types() -> dict[str, tuple[type, ...]]:
-    """Allowed types of every key, NoneType where the key may be absent."""
+@cache
+def key_types() -> dict[str, tuple[type, ...]]:
+    """Allowed types of every key, in order; NoneType where the key may be absent."""
     hints = get_type_hints(Configuration)
     return {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(Configuration)}
 
 
-def _checked(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
-    """`value` as its field's type (an int where a float is allowed becomes one); InputError otherwise."""
-    metadata = next(f.metadata for f in fields(Configuration) if f.name == name)
+def check_value(name: str, value: Any) -> Any:
+    """`value` as the type of the key `name` (a whole number becomes a float where one is wanted).
+
+    Raises InputError on an unknown key, another type, an unknown word, and a number out of the key's range.
+    """
+    require_known(name, key_types())
+    kinds = key_types()[name]
+    metadata = Configuration.__dataclass_fields__[name].metadata
     if value is None and type(None) in kinds:
         return None
     if str in kinds:
@@ -180,13 +213,15 @@ def _checked(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if int in kinds:
         allowed = f"a whole number {metadata['allowed']}"
         require(number and isinstance(value, int), f"{name} = {value!r}: allowed is {allowed}")
-        return value
-    allowed = f"a number {metadata['allowed']}"
-    require(number, f"{name} = {value!r}: allowed is {allowed}")
-    # Beyond these sizes products of energies leave float64 before any training; NaN fails here too.
-    fits = value == 0 or SMALLEST <= abs(value) <= LARGEST
-    require(fits, f"{name} = {value}: allowed is {allowed}, of size {SMALLEST:g} ... {LARGEST:g}")
-    return float(value)
+    else:
+        allowed = f"a number {metadata['allowed']}"
+        require(number, f"{name} = {value!r}: allowed is {allowed}")
+        # Beyond these sizes products of energies leave float64 before any training; NaN fails here too.
+        moderate = value == 0 or SMALLEST <= abs(value) <= LARGEST
+        require(moderate, f"{name} = {value}: allowed is {allowed}, of size {SMALLEST:g} ... {LARGEST:g}")
+        value = float(value)
+    require(metadata["fits"](value), f"{name} = {value}: allowed is {metadata['allowed']}")
+    return value
 
 
 def load_configuration(path: Path | None = None, settings: Sequence[str] = ()) -> Configuration:
@@ -200,14 +235,18 @@ def read_values(path: Path | None = None, settings: Sequence[str] = ()) -> dict[
     Values are written as in TOML; a word needs no quotes. Raises InputError on an unreadable file, a syntax error and
     an unknown key (naming the near ones).
     """
-    values = _without_alternatives({}, _read_toml(path)) if path is not None else {}
-    return _without_alternatives(values, _parse_settings(settings))
+    values = _without_alternatives({}, read_toml(path)) if path is not None else {}
+    given = {}
+    for setting in settings:
+        name, text = split_setting(setting)
+        given[name] = parse_value(name, text)
+    return _without_alternatives(values, given)
 
 
 def _without_alternatives(earlier: Mapping[str, Any], later: dict[str, Any]) -> dict[str, Any]:
     """Both merged: what is given later wins, also over its alternative given earlier."""
     for name in later:
-        _require_known(name)
+        require_known(name, key_types())
     merged = dict(earlier)
     for group in ALTERNATIVES:
         if any(name in later for name in group):
@@ -216,15 +255,17 @@ def _without_alternatives(earlier: Mapping[str, Any], later: dict[str, Any]) -> 
     return merged | later
 
 
-def _require_known(name: str) -> None:
-    known = [f.name for f in fields(Configuration)]
+def require_known(name: str, known: Iterable[str], what: str = "key") -> None:
+    """Raise InputError naming the near ones unless `name` is among the `known`."""
+    known = list(known)
     if name not in known:
         near = difflib.get_close_matches(name.replace("-", "_"), known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"allowed are {', '.join(known)}"
-        raise InputError(f"unknown key {name!r}: {hint}")
+        raise InputError(f"unknown {what} {name!r}: {hint}")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document in a file. Raises InputError if it cannot be read or is not TOML."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
@@ -234,25 +275,27 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"configuration {path} is not TOML: {error}") from None
 
 
-def _parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        name, text = name.strip(), text.strip()
-        require(bool(equals and name), f"--set {setting!r}: allowed is key=value")
-        _require_known(name)
-        values[name] = _parse_value(text, bare=str in _types()[name])
-    return values
+def split_setting(setting: str) -> tuple[str, str]:
+    """Key and text of "key=value". Raises InputError on any other form."""
+    name, equals, text = setting.partition("=")
+    name, text = name.strip(), text.strip()
+    require(bool(equals and name), f"--set {setting!r}: allowed is key=value")
+    return name, text
 
 
-def _parse_value(text: str, bare: bool) -> Any:
-    """A TOML value; `bare` text that is no TOML string, or text that is no TOML value at all, stands for itself."""
+def parse_value(name: str, text: str) -> Any:
+    """`text` as a TOML value of the key `name`; a word needs no quotes. Raises InputError on an unknown key.
+
+    What is no TOML value stands for itself, as does what is no TOML string where a word is wanted.
+    """
+    require_known(name, key_types())
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
     value = document["value"]
-    return text if set(document) != {"value"} or (bare and not isinstance(value, str)) else value
+    bare = str in key_types()[name] and not isinstance(value, str)
+    return text if set(document) != {"value"} or bare else value
 
 
 def without_effect(configuration: Configuration, given: Iterable[str]) -> list[str]:
