@@ -15,6 +15,7 @@ class Tolerance(NamedTuple):
 TOLERANCES = {
     "exact": Tolerance(0.0, "the same operations in the same order, or small integers"),
     "round_off": Tolerance(1e-14, "a few operations, or sums of well-scaled terms over some ten to a hundred elements"),
+    "ulp": Tolerance(2.0, "in units in the last place: what the compiled exp and log1p promise"),
     "spectrum": Tolerance(1e-13, "an explicit O(d²) sum over up to 2^10 terms beside the FFT"),
     "engines": Tolerance(2e-12, "two orders of summation over <= 100 steps; the promise to users is 1e-10"),
     "engines_unstable": Tolerance(4.0, "in units of what one-ulp perturbations of the start do to the reference"),
