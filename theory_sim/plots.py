@@ -1,7 +1,4 @@
-"""The picture of one training run, drawn from the Dataset of `theory_sim.simulation` alone.
-
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines differ in dashes as well.
-"""
+"""The picture of one training run, drawn from the Dataset of `theory_sim.simulation` alone."""
 
 from __future__ import annotations
 
@@ -14,17 +11,29 @@ import numpy as np
 import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from theory_sim.picture_style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    STYLE,
+    WIDE_RANGE,
+    YELLOW,
+    new_figure,
+    save_figure,
+)
+
 Array = NDArray[np.float64]
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, RED, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#777777"
 PREDICTIONS: dict[str, tuple[str, Any, str]] = {  # colour, dashes, legend
     "eq8": (BLUE, "--", "Eq. 8"),
     "printed": (RED, ":", "Eqs. 13–14 as printed"),
@@ -34,34 +43,20 @@ PREDICTIONS: dict[str, tuple[str, Any, str]] = {  # colour, dashes, legend
     "eq8_ntk": (ORANGE, (0, (2, 2)), "Eq. 8 corrected (kernel)"),
 }
 RATIO_COLOURS = (BLACK, ORANGE, SKY, GREEN, RED)
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "svg.hashsalt": "theory_sim",  # else every SVG of one run differs
-}
 BANDS = ("low", "high")
 MAX_COLUMNS = 1000  # of the heat map: more steps than pixels are thinned out
 FEW_STEPS = 30  # up to here every step gets a marker
-WIDE_RANGE = 1e3  # axes whose values span more than this are logarithmic
 
 
 def save_run_plot(dataset: xr.Dataset, path: Path) -> None:
     """Draw `plot_run` to a PNG, PDF or SVG file, by the suffix. Raises OSError if it cannot be written."""
-    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix.lower(), {})
-    with rc_context(STYLE):
-        plot_run(dataset).savefig(path, dpi=150, metadata=undated)
+    save_figure(plot_run(dataset), path)
 
 
 def plot_run(dataset: xr.Dataset) -> Figure:
     """Four panels of one run: τ(t), its spectrum, R_k, and the path in the plane of the band energies."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(13.5, 10), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-        FigureCanvasAgg(figure)  # no display is needed
+        figure = new_figure(13.5, 10)
         panels = figure.subplots(2, 2)
         figure.suptitle(_title(dataset), fontsize=10, x=0.01, ha="left")
         _draw_tau(panels[0, 0], dataset)
