@@ -1,10 +1,10 @@
 """Random numbers by counter: Philox4x32-10, the same bits on every device, whatever is drawn before or beside them.
 
-A block of four 32-bit words belongs to a key (the seed) and a counter (index, row, stream, 0), so that the weight in row
-r and column i of a network depends on nothing but (seed, r, i): a wider network or a longer input extends a smaller one.
-Normals are Box-Muller pairs. Their logarithm, square root, sine and cosine are written out as IEEE additions,
-multiplications, divisions and square roots in a fixed order (coefficients and error bounds, < 1 ulp each, are those of
-fdlibm), without fused multiply-add: CPU and GPU agree bit for bit. `sweep/cuda/random.cuh` is the twin of this file.
+A block of four 32-bit words belongs to a key (the seed) and a counter (index, row, stream, 0), so that the weight in
+row r and column i of a network depends on nothing but (seed, r, i): a wider network extends a narrower one. Normals are
+Box-Muller pairs. Their logarithm, square root, sine and cosine are written out as IEEE additions, multiplications,
+divisions and square roots in a fixed order (coefficients and error bounds, < 1 ulp each, are those of fdlibm), without
+fused multiply-add: CPU and GPU agree bit for bit. `sweep/cuda/random.cuh` is the twin of this file.
 [Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011]
 """
 
@@ -131,7 +131,7 @@ def fill_normals(seed: int, stream: int, row: int, scale: float, out: NDArray) -
 
 @nb.njit(nogil=True, cache=True)
 def fill_outer(seed: int, law: int, scale: float, out: NDArray) -> None:
-    """out[r] = scale · a_r, `law` the index in network.OUTER_LAWS: ±1, ±1/√m, N(0, 1), or 0 and 1 [paper: Assumption 4]."""
+    """out[r] = scale · a_r; law, of network.OUTER_LAWS: ±1, ±1/√m, N(0, 1), or 0 and 1 [paper: Assumption 4]."""
     k0, k1 = np.uint64(seed) & MASK, np.uint64(seed) >> S32
     unit = scale / np.sqrt(out.size) if law == 1 else scale
     for r in range(out.size):

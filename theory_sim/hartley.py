@@ -1,9 +1,9 @@
 """Real coefficients of a signal in an orthonormal basis in which every band sum is diagonal.
 
-For the DFT these are Hartley coefficients h[k] = (Re F[k] - Im F[k])/√d over the full grid of frequencies (fftn's order,
-flattened): real, orthonormal, and their own inverse. As F[-k] = conj(F[k]), |F[k]|² = d (h[k]² + h[-k]²)/2, and a band sum
-Σ_k w_k |F[k]|² over the half spectrum is Σ_k d ω_k h[k]² over the full grid: no transform is needed to follow a network
-whose weights are given by such coefficients. For the DCT they are the DCT's own coefficients.
+For the DFT these are Hartley coefficients h[k] = (Re F[k] - Im F[k])/√d over the full grid of frequencies (fftn's
+order, flattened): real, orthonormal, their own inverse. As F[-k] = conj(F[k]), |F[k]|² = d (h[k]² + h[-k]²)/2, and a
+band sum Σ_k w_k |F[k]|² over the half spectrum is a weighted sum of h[k]² over the full grid: no transform is needed to
+follow a network whose weights are given by such coefficients. For the DCT they are the DCT's own coefficients.
 """
 
 from __future__ import annotations

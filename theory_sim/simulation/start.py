@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.configuration import SAMPLE, Configuration
+from theory_sim.drawn import draw_outer, draw_piece, draw_power_law, draw_weights
 from theory_sim.errors import require
-from theory_sim.inputs import load_pictures, picture_rows, picture_tiles, power_law_signal, sample_picture
-from theory_sim.network import Activation, Network, sample_network
+from theory_sim.hartley import signal_of
+from theory_sim.inputs import load_pictures, picture_rows, picture_tiles, sample_picture
+from theory_sim.network import Activation, Network
 from theory_sim.spectrum import Band, Mask, Transform, parse_convention
 from theory_sim.training import Training, check_input
 
 Array = NDArray[np.float64]
-INPUT, NETWORK, PIECE = range(3)  # random streams: what one of them draws does not depend on the others
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,16 @@ def prepare(configuration: Configuration) -> Start:
     check_input(x, configuration.input_dim)
     require(bool(np.ptp(x) > 0), "input is constant: its spectrum beyond k = 0 vanishes and R_k is undefined")
     activation = Activation(configuration.activation, configuration.sharpness, configuration.leak)
-    network = sample_network(
-        configuration.input_dim,
-        configuration.width,
+    network = Network(
+        draw_weights(
+            configuration.seed,
+            configuration.weight_law,
+            configuration.shape,
+            configuration.width,
+            configuration.weight_scale,
+        ),
+        draw_outer(configuration.seed, configuration.outer_law, configuration.width, configuration.outer_scale),
         activation,
-        _stream(configuration, NETWORK),
-        outer_law=configuration.outer_law,
-        weight_scale=configuration.weight_scale,
     )
     learning_rate, relative_rate = _rates(configuration, network, x)
     training = Training(
@@ -67,25 +71,26 @@ def prepare(configuration: Configuration) -> Start:
 def make_input(configuration: Configuration) -> Array:
     """x (d,): a power-law signal, a row or a tile of a picture (luminance in [0, 1])."""
     if configuration.source == "power-law":
-        rng = _stream(configuration, INPUT)
-        return power_law_signal(configuration.dim, configuration.alpha, configuration.alpha0, rng)
-    path = configuration.picture
-    pictures = [sample_picture()] if path == SAMPLE else load_pictures(Path(path))
-    if configuration.source == "tiles":
-        pieces = np.concatenate([picture_tiles(picture, configuration.tile_size) for picture in pictures])
-    else:
-        pieces = np.concatenate([picture_rows(picture, configuration.dim) for picture in pictures])
+        shape = (configuration.dim,)
+        return signal_of(draw_power_law(configuration.seed, *shape, configuration.alpha, configuration.alpha0), shape)
+    pieces = load_pieces(configuration.picture, configuration.source, configuration.shape)
     piece = configuration.piece
     if piece is None:
-        piece = int(_stream(configuration, PIECE).integers(len(pieces)))
+        piece = draw_piece(configuration.seed, len(pieces))
     require(
         0 <= piece < len(pieces), f"piece = {piece}: allowed is 0 ... {len(pieces) - 1}, the {configuration.source}"
     )
     return pieces[piece]
 
 
-def _stream(configuration: Configuration, stream: int) -> np.random.Generator:
-    return np.random.default_rng([configuration.seed, stream])
+def load_pieces(picture: str, source: str, shape: tuple[int, ...]) -> Array:
+    """All rows or tiles (n, d) of a picture, of a folder of pictures, or of the sample picture.
+
+    Raises InputError on pictures that cannot be read or are smaller than a piece.
+    """
+    pictures = [sample_picture()] if picture == SAMPLE else load_pictures(Path(picture))
+    cut = picture_tiles if source == "tiles" else picture_rows
+    return np.concatenate([cut(pixels, shape[0]) for pixels in pictures])
 
 
 def _rates(configuration: Configuration, network: Network, x: Array) -> tuple[float, float]:
