@@ -120,7 +120,7 @@ TABLE: list[tuple[Callable[[], Any], str, str]] = [
     (data(learning_rate=-1.0), "-1.0", "> 0"),
     (data(learning_rate=0.0), "0.0", "> 0"),
     (data(n_steps=0), "0", ">= 1"),
-    (lambda: run_dataset(DATA, "numba"), "'numba'", "reference, collapsed"),
+    (lambda: run_dataset(DATA, "cuda"), "'cuda'", "reference, collapsed, numba"),
     # attacks
     (lambda: attacks.fgm(NET, X, 1.0, -0.1), "-0.1", ">= 0"),
     (lambda: attacks.fgm(NET, X, 1.0, NAN), "nan", ">= 0"),

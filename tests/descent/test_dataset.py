@@ -1,6 +1,8 @@
-"""Gradient descent on n samples: Gram form against weight matrix, n = 1 against the single-sample engines."""
+"""Gradient descent on n samples: Gram forms against weight matrix, n = 1 against the single-sample engines."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from tests.cases import random_training
 from tests.helpers import assert_close, assert_differs
 from theory_sim.descent import DatasetTraining, run, run_dataset
 from theory_sim.descent import dataset as module
+from theory_sim.descent import dataset_numba as compiled
 from theory_sim.errors import InputError
 from theory_sim.network import ACTIVATIONS, Activation, sample_network
 from theory_sim.training import LOSSES, loss_slope
@@ -23,19 +26,20 @@ def data_training(seed: int, activation: str, loss: str, n: int = 5, k: int = 3,
     return DatasetTraining(net, inputs, labels, rate, n_steps, probes, loss)
 
 
+@pytest.mark.parametrize("engine", ["collapsed", "numba"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_gram_form_against_the_weight_matrix(name: str, loss: str) -> None:
-    for seed in range(5):
-        training = data_training(seed, name, loss)
-        expected, actual = run_dataset(training, "reference"), run_dataset(training)
+def test_gram_form_against_the_weight_matrix(name: str, loss: str, engine: str) -> None:
+    for seed, n in enumerate((1, 2, 5, 11, 12, 40)):  # on both sides of BLAS_FROM
+        training = data_training(seed, name, loss, n)
+        expected, actual = run_dataset(training, "reference"), run_dataset(training, engine)
         assert actual.last_finite_step == expected.last_finite_step == training.n_steps
         for field in ("output", "residual", "input_gradient"):
             assert_close(f"{name} {loss} {field}", getattr(actual, field), getattr(expected, field), "engines")
         assert_differs("it moved", actual.input_gradient[-1], actual.input_gradient[0], "engines")
 
 
-@pytest.mark.parametrize("engine", ["reference", "collapsed"])
+@pytest.mark.parametrize("engine", module.ENGINES)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_one_sample_is_the_single_sample_run(name: str, loss: str, engine: str) -> None:
@@ -51,7 +55,7 @@ def test_one_sample_is_the_single_sample_run(name: str, loss: str, engine: str) 
         assert_close("ℓ'", many.residual[:, 0], one.residual, "engines", scale=scale)
 
 
-@pytest.mark.parametrize("engine", ["reference", "collapsed"])
+@pytest.mark.parametrize("engine", module.ENGINES)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_one_step_is_down_the_gradient_of_the_mean_loss(name: str, loss: str, engine: str) -> None:
@@ -98,20 +102,47 @@ def test_a_wrong_sign_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_differs("wrong sign", run_dataset(training).input_gradient, expected.input_gradient, "engines")
 
 
-def test_each_engine_is_what_its_name_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n", [3, 20])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_units_in_several_blocks(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 units in blocks of 16: the last one is padded."""
+    monkeypatch.setattr(compiled, "CACHE_NUMBERS", 16 * n)
+    rng = np.random.default_rng(4)
+    net = sample_network(7, 50, Activation(name, 3.0), rng, outer_law="gaussian")
+    inputs, probes = rng.standard_normal((n, 7)), rng.standard_normal((2, 7))
+    training = DatasetTraining(net, inputs, rng.standard_normal(n), 0.01, 100, probes)
+    expected, actual = run_dataset(training, "reference"), run_dataset(training, "numba")
+    assert_close("f", actual.output, expected.output, "engines")
+    assert_close("g", actual.input_gradient, expected.input_gradient, "engines")
+    assert_differs("it moved", actual.input_gradient[-1], actual.input_gradient[0], "engines")
+
+
+def test_probes_and_pieces_change_no_bit_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = data_training(0, "softplus", "mse")
+    whole = run_dataset(replace(training, probes=training.probes[:0]), "numba")
+    monkeypatch.setattr(compiled, "STEPS", 7)
+    pieces = run_dataset(training, "numba")
+    assert_close("f", pieces.output, whole.output, "exact")
+    assert_close("ℓ'", pieces.residual, whole.residual, "exact")
+
+
+@pytest.mark.parametrize("engine", module.ENGINES)
+def test_each_engine_is_what_its_name_says(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     training = data_training(0, "relu", "mse", n_steps=2)
 
     def refuse(_: DatasetTraining) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr(module, "_collapsed_blocks", refuse)
-    run_dataset(training, "reference")
+    monkeypatch.setitem(module.ENGINES, engine, refuse)
     with pytest.raises(NotImplementedError):
-        run_dataset(training)
+        run_dataset(training, engine)
+    monkeypatch.undo()
+    run_dataset(training, engine)
 
 
-def test_shapes_without_probes() -> None:
-    trajectory = run_dataset(data_training(0, "relu", "mse", n=4, k=0, n_steps=6))
+@pytest.mark.parametrize("engine", module.ENGINES)
+def test_shapes_without_probes(engine: str) -> None:
+    trajectory = run_dataset(data_training(0, "relu", "mse", n=4, k=0, n_steps=6), engine)
     assert trajectory.output.shape == trajectory.residual.shape == (7, 4)
     assert trajectory.input_gradient.shape == (7, 0, 7)
     assert trajectory.last_finite_step == 6
@@ -119,5 +150,5 @@ def test_shapes_without_probes() -> None:
 
 
 def test_unknown_engine() -> None:
-    with pytest.raises(InputError, match=r"'cuda'.*allowed are reference, collapsed"):
+    with pytest.raises(InputError, match=r"'cuda'.*allowed are reference, collapsed, numba"):
         run_dataset(data_training(0, "relu", "mse"), "cuda")

@@ -104,7 +104,7 @@ def test_instability_kills_relu_units_instead_of_diverging(engine: str) -> None:
     assert_close("stands still", trajectory.residual[-1], trajectory.residual[-2], "identity")
 
 
-@pytest.mark.parametrize("engine", ["reference", "collapsed"])
+@pytest.mark.parametrize("engine", ["reference", "collapsed", "numba"])
 def test_dataset_divergence_is_flagged(engine: str) -> None:
     single = diverging()
     data = DatasetTraining(single.network, single.x[None], np.array([single.label]), 1.0, 400, single.x[None])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from theory_sim.descent.dataset_numba import compiled_blocks
 from theory_sim.descent.trajectory import LARGEST
 from theory_sim.errors import InputError, require
 from theory_sim.network import Network
@@ -77,17 +78,18 @@ class DatasetTrajectory:
 
 
 def run_dataset(training: DatasetTraining, engine: str = "collapsed") -> DatasetTrajectory:
-    """Train on all samples and record every step; engine `reference` (updates W) or `collapsed` (Gram form).
+    """Train on all samples and record every step.
 
-    Raises InputError on an unknown engine.
+    engine: `reference` (updates W), `collapsed` (Gram form) or `numba` (the Gram form compiled). Raises InputError on
+    an unknown engine.
     """
-    if engine not in ("reference", "collapsed"):
-        raise InputError(f"data-set engine {engine!r}: allowed are reference, collapsed")
+    if engine not in ENGINES:
+        raise InputError(f"data-set engine {engine!r}: allowed are {', '.join(ENGINES)}")
     n, (k, d) = training.n_steps + 1, training.probes.shape
     output = np.full((n, len(training.inputs)), np.nan)
     residual = np.full_like(output, np.nan)
     gradient = np.full((n, k, d), np.nan)
-    blocks = _reference_steps(training) if engine == "reference" else _collapsed_blocks(training)
+    blocks = ENGINES[engine](training)
     t = 0
     with np.errstate(over="ignore", invalid="ignore"):
         for f, slope, g in blocks:
@@ -142,3 +144,6 @@ def _collapsed_blocks(training: DatasetTraining) -> Iterator[tuple[Array, Array,
             coefficients += training.learning_rate / n * slope[i] * net.outer[:, None] * act.slope(s)
         gradient = active.reshape(size * k, net.width) @ net.weights - along.reshape(size * k, n) @ inputs
         yield output, slope, gradient.reshape(size, k, d)
+
+
+ENGINES = {"reference": _reference_steps, "collapsed": _collapsed_blocks, "numba": compiled_blocks}
