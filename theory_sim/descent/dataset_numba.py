@@ -170,10 +170,6 @@ class GramRecursion:
         self._rate = learning_rate / n
         leak = activation.leak if activation.name == "leaky_softplus" else 0.0
         self._activation = (activation.code, float(activation.sharpness), float(leak))
-            activation.code,
-            float(activation.sharpness),
-            activation.leak if activation.name == "leaky_softplus" else 0.0,
-        )
         self._mse = LOSSES.index(loss) == 0
         self._coefficients = np.zeros((n_blocks, n, units))
         self._active = np.zeros_like(self._coefficients)
