@@ -64,7 +64,7 @@ BAD: list[tuple[list[str], str, str]] = [
     (settings("cutoff=nan"), "cutoff = nan", "a number"),
     (settings("alpha=0.9"), "alpha = 0.9", ">= 1"),
     (settings("alpha=nan"), "alpha = nan", "a number >= 1"),
-    (settings("alpha0=-1"), "alpha0 = -1.0", ">= 0"),
+    (settings("alpha0=-1"), "alpha0 = -1.0", "0 ... 1e12"),
     (settings("source=rows", "dim=33", "picture=zero.png"), "all rows", "constant"),
     (settings("source=tiles", "picture=zero.png"), "all tiles", "constant"),
     (settings("source=rows", "dim=33", "picture=constant.png"), "all rows", "constant"),

@@ -73,7 +73,10 @@ class Configuration:
     source: str = _key("power-law", "kind of input x", choices=("power-law", "rows", "tiles"))
     dim: int = _key(257, "input dimension d (tiles: tile_size²)", **_from(4), only="source=power-law,rows")
     alpha: float = _key(1.0, "|x̂[k]| = k^(-alpha)", **_from(1), only="source=power-law")
-    alpha0: float = _key(1.0, "|x̂[0]|", **_from(0), only="source=power-law")
+    alpha0: float = _key(
+        1.0, "|x̂[0]|", fits=lambda alpha0: 0 <= alpha0 <= 1e12,
+        allowed="0 ... 1e12 (x is constant in float64 beyond it)", only="source=power-law",
+    )  # fmt: skip
     picture: str = _key(
         SAMPLE, "image file or folder; 'sample' is Matplotlib's photograph", allowed="a path", only="source=rows,tiles"
     )
@@ -289,23 +292,33 @@ def parse_value(name: str, text: str) -> Any:
     What is no TOML value stands for itself, as does what is no TOML string where a word is wanted.
     """
     require_known(name, key_types())
+    value = parse_text(text)
+    return text if str in key_types()[name] and not isinstance(value, str) else value
+
+
+def parse_text(text: str) -> Any:
+    """`text` as a TOML value, or itself if it is none."""
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
-    value = document["value"]
-    bare = str in key_types()[name] and not isinstance(value, str)
-    return text if set(document) != {"value"} or bare else value
+    return document["value"] if set(document) == {"value"} else text
 
 
 def without_effect(configuration: Configuration, given: Iterable[str]) -> list[str]:
     """Those of the `given` keys that do nothing in this run, each as "alpha (only with source = power-law)"."""
     idle, given = [], set(given)
-    for f in fields(Configuration):
-        key, _, words = f.metadata["only"].partition("=")
-        if f.name in given and key and getattr(configuration, key) not in words.split(","):
-            idle.append(f"{f.name} (only with {key} = {' or '.join(words.split(','))})")
+    for name in key_types():
+        key, words = only_with(name)
+        if name in given and key and getattr(configuration, key) not in words:
+            idle.append(f"{name} (only with {key} = {' or '.join(words)})")
     return idle
+
+
+def only_with(name: str) -> tuple[str, tuple[str, ...]]:
+    """The key, and its values, that the key `name` needs to have an effect; ("", ()) if it always has one."""
+    key, _, words = Configuration.__dataclass_fields__[name].metadata["only"].partition("=")
+    return (key, tuple(words.split(","))) if key else ("", ())
 
 
 def describe() -> list[tuple[str, str, str, str]]:

@@ -1,226 +1,201 @@
-"""From the columns of a chunk to groups of points of one shape, as the compiled and the CUDA engine take them."""
+"""The points of a sweep: its dimensions, the values of every point, and the document that says it all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theory_sim.counter_random import fill_power_law
-from theory_sim.drawn import draw_piece
+from theory_sim.configuration import ALTERNATIVES, DEFAULT_RELATIVE_RESIDUAL, key_types, only_with
 from theory_sim.errors import require
-from theory_sim.hartley import band_weights, coefficients, half_spectrum, partners, power_scale, signal_of
-from theory_sim.inputs.power_law import power_law_amplitudes
-from theory_sim.network import ACTIVATIONS, OUTER_LAWS
-from theory_sim.simulation.bounds import VANISHING, ratio_bins
-from theory_sim.simulation.start import load_pieces
-from theory_sim.spectrum import Band, Mask, Transform, parse_convention
-from theory_sim.sweep.course import N_PROBES
-from theory_sim.training import LOSSES
+from theory_sim.sweep.laws import Law, as_column, draw_uniform, whole
+from theory_sim.sweep.schema import SPECTRA
 
-Array = NDArray[np.float64]
-RATE, RELATIVE_RATE = range(2)  # rate_kind: `rate` is η, or r = η‖a'‖²‖x‖² at the start
-LABEL, RESIDUAL, RELATIVE_RESIDUAL, OPPOSITE = range(4)  # label_kind: of `label`; OPPOSITE to f (logistic loss)
-
-# One point as the engines see it. activation, outer_law, loss: index in their tuple of names; input, band: row of the
-# group's tables; same_network, same_input: 1 if drawn weights (and x) are those of the point before.
-POINT = np.dtype(
-    [
-        ("seed", "i8"),
-        ("width", "i8"),
-        ("activation", "i8"),
-        ("sharpness", "f8"),
-        ("leak", "f8"),
-        ("outer_law", "i8"),
-        ("outer_scale", "f8"),
-        ("weight_scale", "f8"),
-        ("loss", "i8"),
-        ("rate_kind", "i8"),
-        ("rate", "f8"),
-        ("label_kind", "i8"),
-        ("label", "f8"),
-        ("n_steps", "i8"),
-        ("input", "i8"),
-        ("band", "i8"),
-        ("same_network", "i8"),
-        ("same_input", "i8"),
-    ]
+SAMPLE = "sample"  # the dimension of what is drawn jointly
+# Dimensions from the outermost to the innermost: neighbouring points share the network, then the input, then the band.
+ORDER = (
+    *("seed", "source", "picture", "dim", "tile_size", "width"),
+    *("weight_law", "weight_scale", "outer_law", "outer_scale"),
+    *("piece", "alpha", "alpha0"),
+    *("transform", "mask", "convention", "cutoff"),
+    *("activation", "sharpness", "leak", "loss"),
+    *("learning_rate", "relative_rate", "label", "residual", "relative_residual", "n_steps", "engine"),
+    *("attack", "attack_radius", "attack_step_size", "attack_steps", "attack_step", "attack_ball", "attack_start"),
 )
-NETWORK_KEYS = ("seed", "width", "weight_law", "weight_scale", "outer_law", "outer_scale")
-INPUT_KEYS = {
-    "power-law": ("seed", "alpha", "alpha0"),
-    "rows": ("seed", "picture", "piece"),
-    "tiles": ("seed", "picture", "piece"),
-}
 
 
 @dataclass(frozen=True)
-class Group:
-    """Points of one shape and transform.
+class Recording:
+    """Which steps are recorded. steps: their number, spread evenly over a run from 0 to its end, or the steps.
 
-    index: (n,) positions in the chunk; points: POINT (n,); weight_law: of drawn.WEIGHT_LAWS; inputs: (n_inputs, d)
-    coefficients; input_top: (n_inputs,) max |x_i|; bands: (n_bands, 2, d) weights of `hartley.band_weights`; probes:
-    (n_inputs, N_PROBES, 2) positions of h[k], h[-k] of `bounds.ratio_bins`, -1: none; power_scale: of `hartley`.
+    spectra: of schema.SPECTRA. Raises InputError on fewer than one record, and on steps that do not ascend from >= 0.
     """
 
-    index: NDArray[np.int64]
-    points: NDArray[Any]
-    weight_law: str
-    shape: tuple[int, ...]
-    transform: Transform
-    inputs: Array
-    input_top: Array
-    bands: Array
-    probes: NDArray[np.int64]
-    power_scale: float
+    steps: int | tuple[int, ...] = 11
+    spectra: str = "none"
 
-
-def groups(columns: Mapping[str, NDArray]) -> Iterator[Group]:
-    """Split a chunk; every group keeps the order of the chunk. Raises InputError on unreadable pictures."""
-    tiles = columns["source"] == "tiles"
-    height = np.where(tiles, columns["tile_size"], 0)
-    dim = np.where(tiles, columns["tile_size"] ** 2, columns["dim"])
-    # `dim` holds all that `height` does for tiles; rows and power laws of one length share a shape but not an input.
-    for key, index in _partition(
-        [columns["source"], height, dim, columns["transform"], columns["weight_law"], columns["mask"]]
-    ):
-        source, side, size, kind, law, mask = key
-        shape = (int(side), int(side)) if side else (int(size),)
-        part = {name: values[index] for name, values in columns.items()}
-        yield _group(index, part, str(source), shape, cast(Transform, str(kind)), str(law), cast(Mask, str(mask)))
-
-
-def _partition(keys: list[NDArray]) -> Iterator[tuple[tuple[Any, ...], NDArray[np.int64]]]:
-    """Distinct rows of the `keys` with the positions at which they occur."""
-    label = np.zeros(len(keys[0]), np.int64)
-    for key in keys:
-        _, inverse = np.unique(key, return_inverse=True)
-        _, label = np.unique(label * (inverse.max() + 1) + inverse, return_inverse=True)
-    for value in range(label.max() + 1):
-        index = np.flatnonzero(label == value)
-        yield tuple(key[index[0]] for key in keys), index
-
-
-def _group(
-    index: NDArray[np.int64],
-    part: dict[str, NDArray],
-    source: str,
-    shape: tuple[int, ...],
-    kind: Transform,
-    weight_law: str,
-    mask: Mask,
-) -> Group:
-    points = np.zeros(len(index), POINT)
-    for name in ("seed", "width", "sharpness", "leak", "outer_scale", "weight_scale", "n_steps"):
-        points[name] = part[name]
-    for name, words in (("activation", ACTIVATIONS), ("outer_law", OUTER_LAWS), ("loss", LOSSES)):
-        points[name] = _codes(part[name], words)
-    _resolve_rates_and_labels(points, part)
-    new_network = _changes([part[name] for name in NETWORK_KEYS])
-    new_input = _changes([part[name] for name in INPUT_KEYS[source]])
-    points["same_network"] = ~new_network
-    points["same_input"] = ~new_network & ~new_input
-    points["input"] = np.cumsum(new_input) - 1
-    inputs, input_top, probes = _inputs(part, np.flatnonzero(new_input), source, shape, kind, mask)
-    bands, points["band"] = _bands(part, shape, kind, mask)
-    return Group(index, points, weight_law, shape, kind, inputs, input_top, bands, probes, power_scale(shape, kind))
-
-
-def _codes(words: NDArray, known: tuple[str, ...]) -> NDArray[np.int64]:
-    out = np.full(len(words), -1)
-    for code, word in enumerate(known):
-        out[words == word] = code
-    return out
-
-
-def _changes(keys: list[NDArray]) -> NDArray[np.bool_]:
-    """True where any key differs from the row before, and in the first row."""
-    out = np.zeros(len(keys[0]), bool)
-    out[0] = True
-    for key in keys:
-        out[1:] |= key[1:] != key[:-1]
-    return out
-
-
-def _resolve_rates_and_labels(points: NDArray[Any], part: Mapping[str, NDArray]) -> None:
-    """Which of the alternatives each point gives; absent ones are NaN (`Configuration.with_defaults` has decided)."""
-    absolute = np.isfinite(part["learning_rate"])
-    points["rate_kind"] = np.where(absolute, RATE, RELATIVE_RATE)
-    points["rate"] = np.where(absolute, part["learning_rate"], part["relative_rate"])
-    points["label_kind"] = OPPOSITE
-    for kind, name in ((LABEL, "label"), (RESIDUAL, "residual"), (RELATIVE_RESIDUAL, "relative_residual")):
-        given = np.isfinite(part[name])
-        points["label_kind"][given] = kind
-        points["label"][given] = part[name][given]
-
-
-def _bands(
-    part: Mapping[str, NDArray], shape: tuple[int, ...], kind: Transform, mask: Mask
-) -> tuple[Array, NDArray[np.int64]]:
-    """Weights of every distinct band, (n_bands, 2, d), and the row of each point."""
-    radii = np.unique(Band(shape, 0.0, mask=mask, kind=kind).radius)
-    ring = np.searchsorted(radii, part["cutoff"], side="right") - 1  # cut-offs between two radii are one band
-    rows, which = [], np.zeros(len(ring), np.int64)
-    for number, (key, index) in enumerate(_partition([ring, part["convention"]])):
-        which[index] = number
-        rows.append(_weights(shape, float(radii[key[0]]), str(key[1]), mask, kind))
-    return np.array(rows), which
-
-
-@lru_cache(maxsize=512)
-def _weights(shape: tuple[int, ...], cutoff: float, convention: str, mask: Mask, kind: Transform) -> Array:
-    return band_weights(Band(shape, cutoff, parse_convention(convention), mask, kind))
-
-
-def _inputs(
-    part: Mapping[str, NDArray],
-    rows: NDArray[np.int64],
-    source: str,
-    shape: tuple[int, ...],
-    kind: Transform,
-    mask: Mask,
-) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Coefficients, largest |x_i| and probe positions of the inputs of `rows`."""
-    out = np.empty((len(rows), int(np.prod(shape))))
-    for i, row in enumerate(rows):
-        seed = int(part["seed"][row])
-        if source == "power-law":
-            fill_power_law(seed, _amplitudes(shape[0], float(part["alpha"][row]), float(part["alpha0"][row])), out[i])
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, tuple):
+            require(len(self.steps) > 0, "record.steps = []: allowed is a number of records, or a list of steps")
+            for step in self.steps:
+                whole("record.steps", step, 0)
+            ascend = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))
+            require(ascend, f"record.steps = {_toml(self.steps)}: allowed are ascending steps")
         else:
-            pieces = _pieces(str(part["picture"][row]), source, shape)
-            piece = int(part["piece"][row])
-            require(piece < len(pieces), f"piece = {piece}: allowed is 0 ... {len(pieces) - 1}, the {source}")
-            out[i] = pieces[piece if piece >= 0 else draw_piece(seed, len(pieces))]
-    signals = signal_of(out, shape) if source == "power-law" else out
-    top = np.abs(signals).max(axis=1)
-    if source != "power-law" or kind == "dct":
-        out = coefficients(signals, shape, kind)
-    return out, top, _probes(out, shape, kind, mask)
+            whole("record.steps", self.steps, 1, 10**7)
+        require(self.spectra in SPECTRA, f"record.spectra = {self.spectra!r}: allowed are {', '.join(SPECTRA)}")
+
+    @property
+    def size(self) -> int:
+        """Number of records."""
+        return len(self.steps) if isinstance(self.steps, tuple) else self.steps
+
+    def at(self, n_steps: int) -> NDArray[np.int64]:
+        """The step of each record in a run of `n_steps`, (size,), ascending; -1 beyond the end of the run."""
+        if isinstance(self.steps, tuple):
+            steps = np.array(self.steps, dtype=np.int64)
+            return np.where(steps <= n_steps, steps, -1)
+        return np.rint(np.linspace(0, n_steps, self.steps)).astype(np.int64)
 
 
-@lru_cache(maxsize=4096)
-def _amplitudes(dim: int, alpha: float, alpha0: float) -> Array:
-    return power_law_amplitudes(dim, alpha, alpha0)
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """One dimension of the result. columns: the values of its key, or of every drawn key for `sample`, each (size,)."""
+
+    name: str
+    columns: dict[str, NDArray]
+
+    @property
+    def size(self) -> int:
+        """Number of points along this dimension."""
+        return len(next(iter(self.columns.values())))
 
 
-@lru_cache(maxsize=8)
-def _pieces(picture: str, source: str, shape: tuple[int, ...]) -> Array:
-    return load_pieces(picture, source, shape)
+@dataclass(frozen=True)
+class Sampling:
+    """How the dimension `sample` was drawn: n points by a method of METHODS, one column for each law, in their order."""
+
+    n: int
+    method: str
+    seed: int
+    laws: dict[str, Law]
+
+    def draw(self) -> Dimension:
+        """The drawn values; the same bits for the same fields. Raises InputError as `draw_uniform` and `Law.draw`."""
+        uniform = draw_uniform(self.method, self.n, len(self.laws), self.seed)
+        return Dimension(
+            SAMPLE, {name: law.draw(name, uniform[:, i]) for i, (name, law) in enumerate(self.laws.items())}
+        )
 
 
-def _probes(inputs: Array, shape: tuple[int, ...], kind: Transform, mask: Mask) -> NDArray[np.int64]:
-    """Positions of the bins of `ratio_bins`; they depend on where x̂ vanishes, which few inputs differ in."""
-    band = Band(shape, 1.0, mask=mask, kind=kind)
-    first, second = partners(shape, kind)
-    out = np.full((len(inputs), N_PROBES, 2), -1)
-    size = np.abs(half_spectrum(inputs, shape, kind))
-    usable = size > VANISHING * size.max(axis=1, keepdims=True)
-    patterns, which = np.unique(usable, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        bins = ratio_bins(pattern.astype(float), band)
-        out[which == number, : len(bins)] = np.stack([first[bins], second[bins]], axis=1)
-    return out
+@dataclass(frozen=True, eq=False)
+class SweepDefinition:
+    """Everything that decides the numbers of a sweep. Equal if their `toml` is.
+
+    fixed: the value of every key that is not swept; dimensions: outermost first; a point's index counts through them
+    in C order.
+    """
+
+    fixed: dict[str, Any]
+    dimensions: tuple[Dimension, ...]
+    recording: Recording
+    sampling: Sampling | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SweepDefinition) and self.toml() == other.toml()
+
+    def __hash__(self) -> int:
+        return hash(self.toml())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return tuple(dimension.size for dimension in self.dimensions)
+
+    @property
+    def n_points(self) -> int:
+        """Number of networks."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def _swept(self) -> dict[str, tuple[int, NDArray]]:
+        """Axis and values of every swept key."""
+        return {key: (axis, column) for axis, d in enumerate(self.dimensions) for key, column in d.columns.items()}
+
+    def values(self, key: str) -> NDArray:
+        """The values that a key takes somewhere in the sweep, not repeated if it is fixed; absent: NaN or -1."""
+        if key in self._swept:
+            return self._swept[key][1]
+        return as_column(key, [_present(key, self.fixed[key])])
+
+    def columns(self, first: int, last: int) -> dict[str, NDArray]:
+        """The value of every key of a Configuration at the points first ... last - 1, each (last - first,).
+
+        Words are <U, whole numbers int64 (absent: -1), others float64 (absent: NaN). η or r is decided as in
+        `Configuration.with_defaults`, and so is y where the loss is the mean squared error.
+        """
+        n = last - first
+        indices = np.unravel_index(np.arange(first, last), self.shape)
+        out = {}
+        for key in key_types():
+            if key in self._swept:
+                axis, column = self._swept[key]
+                out[key] = column[indices[axis]]
+            else:
+                out[key] = np.full(n, self.values(key)[0])
+        if not any(key in self._swept or self.fixed[key] is not None for key in ALTERNATIVES[1]):
+            out["relative_residual"] = np.where(out["loss"] == "mse", DEFAULT_RELATIVE_RESIDUAL, np.nan)
+        return out
+
+    def without_effect(self) -> list[str]:
+        """The swept keys that do nothing at any point, each as "alpha (only with source = power-law)"."""
+        idle = []
+        for key in self._swept:
+            condition, words = only_with(key)
+            if condition and not set(words) & set(self.values(condition).tolist()):
+                idle.append(f"{key} (only with {condition} = {' or '.join(words)})")
+        return idle
+
+    def toml(self) -> str:
+        """The sweep as a TOML document with every value resolved; `definition.parse_sweep` reads it back to an equal sweep.
+
+        Values of a grid are written out, so that they are the same on every machine.
+        """
+        lines = ["[run]"]
+        lines += [f"{key} = {_toml(self.fixed[key])}" for key in key_types() if self.fixed.get(key) is not None]
+        lines += ["", "[grid]"]
+        lines += [f"{d.name} = {_grid_toml(d)}" for d in self.dimensions if d.name != SAMPLE]
+        if self.sampling is not None:
+            lines += ["", f"[{SAMPLE}]", f"n = {self.sampling.n}", f"method = {_toml(self.sampling.method)}"]
+            given = {"seed": self.sampling.seed} if "seed" not in self.sampling.laws else {}
+            lines += [f"{key} = {value}" for key, value in given.items()]
+            laws = self.sampling.laws.items()
+            lines += [f"{key} = {{ {law.kind} = {_toml(list(law.given))} }}" for key, law in laws]
+        steps = self.recording.steps
+        lines += ["", "[record]", f"steps = {_toml(list(steps) if isinstance(steps, tuple) else steps)}"]
+        lines += [f"spectra = {_toml(self.recording.spectra)}"]
+        return "\n".join(lines) + "\n"
+
+
+def _present(key: str, value: Any) -> Any:
+    """A value for a column: what is absent becomes -1 in a column of whole numbers, NaN in one of numbers."""
+    if value is not None:
+        return value
+    return -1 if int in key_types()[key] else math.nan
+
+
+def _toml(value: Any) -> str:
+    """A number, a word or a list of them: JSON writes them as TOML does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _grid_toml(dimension: Dimension) -> str:
+    values = dimension.columns[dimension.name].tolist()
+    if dimension.name == "seed" and bool((np.diff(values) == 1).all()):
+        return f"{{ replicates = {len(values)}, first = {values[0]} }}"
+    return _toml(values)

@@ -1,0 +1,157 @@
+"""What a sweep sets: fixed values, the dimensions of its result, and the values of every point.
+
+A sweep is a TOML file with the sections [run] (fixed values), [grid] (dimensions), [sample] (values drawn jointly, one
+dimension `sample`) and [record]; default.toml beside this file is a commented example.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from theory_sim.configuration import (
+    ALTERNATIVES,
+    DEFAULT_RELATIVE_RATE,
+    DEFAULT_RELATIVE_RESIDUAL,
+    Configuration,
+    check_value,
+    key_types,
+    parse_text,
+    parse_value,
+    read_toml,
+    require_known,
+    split_setting,
+)
+from theory_sim.errors import InputError, require
+from theory_sim.sweep.differences import differences
+from theory_sim.sweep.laws import LARGEST_SWEEP, METHODS, grid_values, parse_law, whole
+from theory_sim.sweep.points import ORDER, SAMPLE, Dimension, Recording, Sampling, SweepDefinition
+
+__all__ = ["Dimension", "Recording", "Sampling", "SweepDefinition", "differences", "load_sweep", "parse_sweep"]
+
+DEFAULT = Path(__file__).with_name("default.toml")
+SECTIONS = ("run", "grid", SAMPLE, "record")
+SAMPLING = {"n": None, "method": "sobol", "seed": 0}  # what [sample] says beside its laws
+
+
+def load_sweep(path: Path | None = None, settings: Sequence[str] = ()) -> SweepDefinition:
+    """The sweep of a TOML file (None: the default one), changed by `settings` "key=value" in their order.
+
+    A plain key, or "run.key", fixes that key and takes it, or its alternative, out of wherever the file gives it;
+    "grid.key", "sample.key" and "record.key" replace an entry of that section. Raises InputError as `parse_sweep`.
+    """
+    document = read_toml(path if path is not None else DEFAULT)
+    _require_sections(document)
+    for setting in settings:
+        name, text = split_setting(setting)
+        section, dot, key = name.rpartition(".")
+        if dot:
+            require_known(section, SECTIONS, "section")
+        _replace(document, section or "run", key, text)
+    return parse_sweep(document)
+
+
+def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
+    """The sweep of a TOML document.
+
+    Raises InputError on an unknown section or key, a value that its key does not allow, a key given twice, two keys
+    that are alternatives, a sweep over nothing or over more than LARGEST_SWEEP points.
+    """
+    _require_sections(document)
+    run, grid, sample, record = (document.get(section, {}) for section in SECTIONS)
+    _require_once(run, grid, {key: entry for key, entry in sample.items() if _is_drawn(key, entry)})
+    swept = {key: Dimension(key, {key: grid_values(key, grid[key])}) for key in grid}
+    sampling = _sampling(sample) if SAMPLE in document else None
+    n_points = math.prod([d.size for d in swept.values()] + ([sampling.n] if sampling else []))
+    require(n_points <= LARGEST_SWEEP, f"the sweep has {n_points} points: allowed are {LARGEST_SWEEP}")
+    dimensions = [sampling.draw()] if sampling else []
+    dimensions += [swept[key] for key in ORDER if key in swept]
+    require(bool(dimensions), "nothing is swept: allowed is a [grid] or a [sample] with a key (one run: simulate)")
+    fixed = {f.name: check_value(f.name, run.get(f.name, f.default)) for f in fields(Configuration)}
+    definition = SweepDefinition(
+        {key: value for key, value in fixed.items() if not any(key in d.columns for d in dimensions)},
+        tuple(dimensions),
+        _recording(record),
+        sampling,
+    )
+    return _with_defaults(definition)
+
+
+def _with_defaults(definition: SweepDefinition) -> SweepDefinition:
+    """The sweep with the alternatives decided, but for the start's residual where only some points can have one."""
+    chosen = {}
+    every_mse = set(definition.values("loss").tolist()) == {"mse"}
+    for group, key, value in (
+        (ALTERNATIVES[0], "relative_rate", DEFAULT_RELATIVE_RATE),
+        (ALTERNATIVES[1], "relative_residual", DEFAULT_RELATIVE_RESIDUAL if every_mse else None),
+    ):
+        if all(name in definition.fixed and definition.fixed[name] is None for name in group):
+            chosen[key] = value
+    return replace(definition, fixed=definition.fixed | chosen)
+
+
+def _require_sections(document: Mapping[str, Any]) -> None:
+    for name, section in document.items():
+        if name in key_types():
+            raise InputError(f"{name} stands outside of a section: allowed is a value in [run], or several in [grid]")
+        require_known(name, SECTIONS, "section")
+        require(isinstance(section, dict), f"{name} = {section!r}: allowed is a section [{name}]")
+    for section in ("run", "grid"):
+        for key in document.get(section, {}):
+            require_known(key, key_types(), f"key in [{section}]")
+    for key in document.get(SAMPLE, {}):
+        require_known(key, (*SAMPLING, *key_types()), f"key in [{SAMPLE}]")
+    for key in document.get("record", {}):
+        require_known(key, (f.name for f in fields(Recording)), "key in [record]")
+
+
+def _is_drawn(key: str, entry: Any) -> bool:
+    """Whether an entry of [sample] is a law; `seed` is the network's seed if it has one, else the sampler's."""
+    return key not in SAMPLING or (key == "seed" and isinstance(entry, dict))
+
+
+def _require_once(*sections: Mapping[str, Any]) -> None:
+    """Raise InputError if a key, or two alternatives, are given by [run], [grid] and [sample] together."""
+    given: list[tuple[str, str]] = []
+    for section, keys in zip(SECTIONS, sections, strict=False):
+        given += [(key, f"[{section}]") for key in keys]
+    for group in (*((key,) for key in key_types()), *ALTERNATIVES):
+        found = [f"{key} in {section}" for key, section in given if key in group]
+        require(len(found) <= 1, f"{' and '.join(found)} are given together: allowed is one of them")
+
+
+def _replace(document: dict[str, Any], section: str, key: str, text: str) -> None:
+    """Put one setting into the document, and take what it replaces out of it."""
+    if section == "record" or (section == SAMPLE and key in SAMPLING and not text.startswith("{")):
+        value = parse_text(text)
+    else:
+        value = parse_value(key, text) if section == "run" else parse_text(text)
+        group = next((group for group in ALTERNATIVES if key in group), (key,))
+        for other in ("run", "grid", SAMPLE):
+            for name in group:
+                if other != SAMPLE or _is_drawn(name, document.get(SAMPLE, {}).get(name)):
+                    document.get(other, {}).pop(name, None)
+    document.setdefault(section, {})[key] = value
+    _require_sections(document)
+    if not any(_is_drawn(name, entry) for name, entry in document.get(SAMPLE, {}).items()):
+        document.pop(SAMPLE, None)
+
+
+def _sampling(section: Mapping[str, Any]) -> Sampling:
+    laws = {key: parse_law(key, entry) for key, entry in section.items() if _is_drawn(key, entry)}
+    require(bool(laws), "[sample] draws no key: allowed is at least one key with a law")
+    given = SAMPLING | {key: value for key, value in section.items() if key not in laws}
+    n, method, seed = (given[key] for key in SAMPLING)
+    require(n is not None, "[sample] without n: allowed is n = number of points")
+    require(method in METHODS, f"sample.method = {method!r}: allowed are {', '.join(METHODS)}")
+    return Sampling(whole("sample.n", n, 1), method, whole("sample.seed", seed, 0, 2**63 - 1), laws)
+
+
+def _recording(section: Mapping[str, Any]) -> Recording:
+    given = dict(section)
+    if isinstance(given.get("steps"), list):
+        given["steps"] = tuple(given["steps"])
+    return Recording(**given)
