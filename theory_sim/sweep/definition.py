@@ -82,15 +82,15 @@ def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
 
 def _with_defaults(definition: SweepDefinition) -> SweepDefinition:
     """The sweep with the alternatives decided, but for the start's residual where only some points can have one."""
-    chosen = {}
     every_mse = set(definition.values("loss").tolist()) == {"mse"}
-    for group, key, value in (
-        (ALTERNATIVES[0], "relative_rate", DEFAULT_RELATIVE_RATE),
-        (ALTERNATIVES[1], "relative_residual", DEFAULT_RELATIVE_RESIDUAL if every_mse else None),
-    ):
-        if all(name in definition.fixed and definition.fixed[name] is None for name in group):
-            chosen[key] = value
-    return replace(definition, fixed=definition.fixed | chosen)
+    defaults = {"relative_rate": DEFAULT_RELATIVE_RATE, "relative_residual": DEFAULT_RELATIVE_RESIDUAL}
+    fixed = definition.fixed
+    chosen = {
+        key: value
+        for group, (key, value) in zip(ALTERNATIVES, defaults.items(), strict=True)
+        if all(name in fixed and fixed[name] is None for name in group) and (key == "relative_rate" or every_mse)
+    }
+    return replace(definition, fixed=fixed | chosen)
 
 
 def _require_sections(document: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from theory_sim.configuration import check_value, key_types, require_known
 from theory_sim.errors import InputError, require
 
 LARGEST_SWEEP = 10**9
+LARGEST_GRID = 10**6  # spaced values of one key
 SPACED = ("linspace", "logspace", "range", "replicates")
 METHODS = ("random", "sobol", "halton", "latin-hypercube")
 DIGITS = 12  # of a spaced value: `.sel(alpha=1.2)` finds it, and no two machines differ in it
@@ -81,7 +82,7 @@ def _range(name: str, given: Any) -> NDArray:
     )
     first, last = check_value(name, given[0]), check_value(name, given[1])
     step = given[2] if len(given) == 3 else 1
-    whole(f"number of values of grid.{name}", (last - first) // step + 1, 1)
+    whole(f"number of values of grid.{name}", (last - first) // step + 1, 1, LARGEST_GRID)
     return np.arange(first, last + 1, step, dtype=np.int64)
 
 
@@ -89,7 +90,7 @@ def _spaced(name: str, form: str, given: Any) -> NDArray:
     good = isinstance(given, list) and len(given) == 3 and all(is_number(value) for value in given)
     require(good, f"grid.{name}.{form} = {given!r}: allowed is [first, last, number of values]")
     first, last = (_end(name, value) for value in given[:2])
-    n = whole(f"number of values of grid.{name}", given[2], 1)
+    n = whole(f"number of values of grid.{name}", given[2], 1, LARGEST_GRID)
     require(n == 1 or first != last, f"grid.{name}.{form} = {given!r}: allowed are two different ends")
     require(form == "linspace" or min(first, last) > 0, f"grid.{name}.logspace = {given!r}: allowed are ends > 0")
     values = np.linspace(first, last, n) if form == "linspace" else np.geomspace(first, last, n)
@@ -98,9 +99,7 @@ def _spaced(name: str, form: str, given: Any) -> NDArray:
         column = merged if first <= last else merged[::-1].copy()
     else:
         column = np.array([float(f"{value:.{DIGITS}g}") for value in values])
-        require(
-            len(np.unique(column)) == n, f"grid.{name}.{form} = {given!r}: {n} values do not differ from each other"
-        )
+        require(len(np.unique(column)) == n, f"grid.{name}.{form} = {given!r}: two of the values are equal")
     check_range(name, column)
     return column
 

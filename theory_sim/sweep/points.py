@@ -78,7 +78,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the dimension `sample` was drawn: n points by a method of METHODS, one column for each law, in their order."""
+    """How the dimension `sample` is drawn: n points by a method of METHODS, one column for each law, in their order."""
 
     n: int
     method: str
@@ -88,9 +88,8 @@ class Sampling:
     def draw(self) -> Dimension:
         """The drawn values; the same bits for the same fields. Raises InputError as `draw_uniform` and `Law.draw`."""
         uniform = draw_uniform(self.method, self.n, len(self.laws), self.seed)
-        return Dimension(
-            SAMPLE, {name: law.draw(name, uniform[:, i]) for i, (name, law) in enumerate(self.laws.items())}
-        )
+        laws = enumerate(self.laws.items())
+        return Dimension(SAMPLE, {name: law.draw(name, uniform[:, i]) for i, (name, law) in laws})
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +161,7 @@ class SweepDefinition:
         return idle
 
     def toml(self) -> str:
-        """The sweep as a TOML document with every value resolved; `definition.parse_sweep` reads it back to an equal sweep.
+        """The sweep as a TOML document with every value resolved, which `parse_sweep` reads back to an equal sweep.
 
         Values of a grid are written out, so that they are the same on every machine.
         """
