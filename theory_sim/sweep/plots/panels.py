@@ -1,0 +1,59 @@
+"""A grid of panels: one for each value of up to two parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from theory_sim.errors import require
+from theory_sim.picture_style import new_figure
+from theory_sim.sweep.plots.axes import Levels
+
+MOST = 24  # panels that a reader can still compare
+SIDE = 4  # panels side by side before they wrap
+ALONE, TOGETHER = (6.2, 4.4), (3.3, 2.9)  # width and height of a panel in inches
+ROOM = (1.6, 1.2)  # for colour bar and titles
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: which value of `facet` and of `row` it shows, and whether its axes lack their words."""
+
+    axes: Axes
+    index: tuple[int, ...]
+    inner: tuple[bool, bool]
+
+
+def make_panels(facet: Levels | None, row: Levels | None) -> tuple[Figure, list[Panel]]:
+    """One panel for each value of `facet` (side by side, wrapped where `row` is None) and of `row` (downwards).
+
+    An index counts the values of `facet`, then of `row`, of those given. Raises InputError if there are too many.
+    """
+    n = (len(facet.values) if facet else 1) * (len(row.values) if row else 1)
+    given = " and ".join(found.key for found in (facet, row) if found)
+    require(n <= MOST, f"{given} would make {n:,} panels: allowed are up to {MOST} (--select some of the values)")
+    columns = len(facet.values) if facet else 1
+    if row is None and columns > SIDE:
+        columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    width, height = ALONE if n == 1 else TOGETHER
+    figure = new_figure(max(columns * width + ROOM[0], 7.0), rows * height + ROOM[1])
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for unused in grid.flat[n:]:
+        unused.remove()
+    return figure, list(_panels(grid.tolist(), facet, row, n))
+
+
+def _panels(grid: list[list[Axes]], facet: Levels | None, row: Levels | None, n: int) -> Iterator[Panel]:
+    columns = len(grid[0])
+    for i in range(n):
+        down, right = divmod(i, columns)
+        axes = grid[down][right]
+        index = tuple(([right] if row else [i]) if facet else []) + ((down,) if row else ())
+        shown = [found for found in (facet, row) if found]
+        axes.set_title("\n".join(found.text(k) for found, k in zip(shown, index, strict=True)), fontsize=9)
+        yield Panel(axes, index, (i + columns < n, right > 0))
