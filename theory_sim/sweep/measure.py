@@ -83,6 +83,8 @@ def measure(
         work[DRIVE],
         work[DRIVES],
         work[RUN_Q],
+        course[LOW_CROSS],
+        course[HIGH_CROSS],
         row.input_tau,
         row.eq12_margin,
         row.relative_rate_used,
