@@ -1,0 +1,244 @@
+"""Computing what a store lacks: chunks go to threads here, or to a cluster's workers, and come back to one writer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from theory_sim.errors import require
+from theory_sim.provenance import provenance
+from theory_sim.sweep.definition import SweepDefinition, differences
+from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
+from theory_sim.sweep.progress import Watch
+from theory_sim.sweep.store import UNDONE, SweepStore, create, locked
+from theory_sim.sweep.validity import reasons
+
+TICK = 0.2  # seconds between looks at Ctrl-C and the clock
+Columns = Mapping[str, NDArray]
+Compute = Callable[..., dict[str, NDArray]]  # engine.compute
+Started = tuple[Executor, int]  # where chunks are computed, and how many may be in flight
+
+
+def compute_points(contents: Contents, compute: Compute, device: str, columns: Columns) -> dict[str, NDArray]:
+    """Every variable at the points of `columns`, each (n_points, ...); what cannot be run stays missing.
+
+    NaNs are made one and the same, so that a chunk's checksum does not depend on how a NaN came about.
+    """
+    codes = reasons(columns)
+    valid = codes == 0
+    out = contents.empty(len(codes))
+    out["reason"][:] = codes
+    if valid.any():
+        chosen = {key: values[valid] for key, values in columns.items()}
+        found = compute(chosen, contents.recording, contents.n_frequency, device=device)
+        for name, values in out.items():
+            values[valid] = found[name]
+    for values in out.values():
+        if values.dtype.kind in "fc":
+            values[np.isnan(values)] = np.nan
+    return out
+
+
+def engine_compute() -> Compute:
+    """The engine, imported (and compiled) only where something is computed."""
+    from theory_sim.sweep.engine import compute
+
+    return compute
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Threads(Executor):
+    """Threads that a second Ctrl-C need not wait for, as it does for those of ThreadPoolExecutor."""
+
+    def __init__(self, count: int) -> None:
+        """Start `count` threads."""
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Future[Any]:
+        """Run function(*args, **keywords) in the next idle thread."""
+        future: Future[Any] = Future()
+
+        def task() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function(*args, **keywords))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._tasks.put(task)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let every thread end after its task; nothing is waited for."""
+        for _ in self._threads:
+            self._tasks.put(None)
+
+
+@contextmanager
+def local(workers: int) -> Iterator[Started]:
+    """Threads of this process (0: one a core), linear algebra held to one thread each."""
+    count = workers or usable_cores()
+    with threadpool_limits(1):
+        threads = Threads(count)
+        try:
+            yield threads, 2 * count
+        finally:
+            threads.shutdown()
+
+
+def run(
+    definition: SweepDefinition,
+    path: Path,
+    watch: Watch,
+    *,
+    device: str = "cpu",
+    skip_invalid: bool = False,
+    start: AbstractContextManager[Started] | None = None,
+    compute: Compute | None = None,
+) -> SweepStore:
+    """Compute every chunk that the store at `path` lacks; the store is created if there is none.
+
+    start: where to compute, one thread a core if not given; compute: the engine's by default. Raises InputError if
+    points cannot be run (unless `skip_invalid`), the store is another sweep's or another process's, or the disk is
+    full; KeyboardInterrupt once the chunks in flight are stored after Ctrl-C, at once after a second one.
+    """
+    if not skip_invalid:
+        survey(definition).require_valid()
+    with locked(path):
+        store = _open_or_create(definition, path, device)
+        todo, damaged = store.repair(partial(watch.update, "checking"))
+        if damaged:
+            watch.note(f"{len(damaged)} damaged chunks of {path} are computed again: {_few(damaged)}")
+        if todo:
+            _note_resume(store, device, len(todo), watch)
+            task = partial(compute_points, Contents.of(definition), compute or engine_compute(), device)
+            with _first_interrupt() as stopped, start or local(0) as (executor, in_flight):
+                _fill(store, definition, todo, task, executor, in_flight, stopped, watch)
+                if stopped.is_set() and (store.marks() == UNDONE).any():
+                    raise KeyboardInterrupt
+    return SweepStore(path)
+
+
+def _fill(
+    store: SweepStore,
+    definition: SweepDefinition,
+    todo: Sequence[int],
+    task: Callable[[Columns], dict[str, NDArray]],
+    executor: Executor,
+    in_flight: int,
+    stopped: threading.Event,
+    watch: Watch,
+) -> None:
+    """Compute and write the chunks `todo`; until `stopped`, `in_flight` of them are submitted at any time."""
+    sizes = {chunk: last - first for chunk in todo for first, last in [store.layout.span(chunk)]}
+    left, done, total = iter(todo), store.layout.n_points - sum(sizes.values()), store.layout.n_points
+    waiting: dict[Future[dict[str, NDArray]], int] = {}
+    told = False
+    watch.update("networks", done, total)
+    while True:
+        while len(waiting) < in_flight and not stopped.is_set() and (chunk := next(left, None)) is not None:
+            waiting[executor.submit(task, definition.columns(*store.layout.span(chunk)))] = chunk
+        if not waiting:
+            return
+        if stopped.is_set() and not told:
+            told = True
+            for future in [future for future in waiting if future.cancel()]:
+                del waiting[future]
+            watch.note(f"finishing the {len(waiting)} chunks in flight; Ctrl-C again stops at once")
+        for future in wait(waiting, TICK, FIRST_COMPLETED).done:
+            chunk = waiting.pop(future)
+            store.write(chunk, future.result())
+            done += sizes[chunk]
+        watch.update("networks", done, total)
+
+
+def _open_or_create(definition: SweepDefinition, path: Path, device: str) -> SweepStore:
+    if not path.exists():
+        contents = Contents.of(definition)
+        swept = [dimension.name for dimension in definition.dimensions]
+        layout, coordinates = layout_of(definition, contents, device), coordinates_of(definition, contents)
+        create(path, swept, contents.variables, coordinates, layout, _about(definition, device))
+    store = SweepStore(path, writable=True)
+    differing = differences(str(store.attributes["definition"]), definition.toml())
+    require(not differing, f"{path} belongs to another sweep: {'; '.join(differing)} (use another --out, or remove it)")
+    return store
+
+
+def _about(definition: SweepDefinition, device: str) -> dict[str, Any]:
+    """What a store says of the sweep; no time, so that equal sweeps are equal bits."""
+    dimensions = " × ".join(f"{dimension.size} {dimension.name}" for dimension in definition.dimensions)
+    seeds = definition.values("seed")
+    return {
+        "title": f"{definition.n_points:,} networks: {dimensions}",
+        "definition": definition.toml(),
+        "seed": int(seeds[0]) if len(seeds) == 1 else f"{seeds.min()} ... {seeds.max()}",
+        **_made_by(device),
+    }
+
+
+def _made_by(device: str) -> dict[str, str]:
+    return {**provenance(), "device": device}
+
+
+def _note_resume(store: SweepStore, device: str, n_todo: int, watch: Watch) -> None:
+    """Say that a sweep goes on, and record with what, if that can change bits."""
+    n_chunks, now = store.layout.n_chunks, _made_by(device)
+    if n_todo == n_chunks:
+        if any(store.attributes[key] != value for key, value in now.items()):
+            store.record(now)
+        return
+    watch.note(f"{store.path} goes on: {n_chunks - n_todo:,} of {n_chunks:,} chunks are done")
+    before = [{key: str(store.attributes[key]) for key in now}, *store.attributes.get("resumed", [])]
+    changed = [key for key in now if now[key] != before[-1][key]]
+    if changed:
+        words = "; ".join(f"{key}: {before[-1][key]} until now, {now[key]} from here on" for key in changed)
+        watch.note(f"the last bits may differ between chunks: {words}")
+        store.record({"resumed": [*before[1:], now]})
+
+
+def _few(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt."""
+    stopped = threading.Event()
+
+    def handle(*_: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

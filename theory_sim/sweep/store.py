@@ -1,0 +1,290 @@
+"""The one Zarr store of a sweep: allocated whole, written chunk by chunk, readable and resumable at any time.
+
+A chunk counts once its mark, written after everything else of it, holds the checksum of its values. Whatever kills
+the process leaves chunks with a mark, which are whole, and chunks without, which the same command computes again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import zarr
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from theory_sim.errors import InputError, require
+from theory_sim.sweep.layout import Layout
+from theory_sim.sweep.schema import CLAIM, FREQUENCY, RECORD, VERSION, Variable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KIND = "theory_sim sweep"
+FORMAT_VERSION = 1
+BEYOND = (RECORD, CLAIM, VERSION, FREQUENCY)
+CHUNK, MARKS, UNDONE = "chunk", "chunk_checksum", -1
+UNREADABLE = (OSError, RuntimeError, ValueError)  # what a damaged chunk makes Zarr and its codecs raise
+COMPRESSOR: Any = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 1, "blocksize": 0}
+# By these xarray knows the dimensions of an array of Zarr's format 2, and the coordinates that are no dimensions.
+_DIMENSIONS, _COORDINATES = "_ARRAY_DIMENSIONS", "coordinates"
+Values = dict[str, NDArray]
+
+
+class Coordinate(NamedTuple):
+    """A coordinate of the result along one dimension; the dimension's own if it has its name."""
+
+    dim: str
+    values: NDArray
+    long_name: str
+
+
+class SweepStore:
+    """An open store.
+
+    path: its folder; names: the variables in the order of their checksum; layout: its chunks; attributes: what was
+    said of the sweep when the store was created.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        """Open the store at `path`. Raises InputError if there is none, it is newer than this code, or unreadable."""
+        self.path = path
+        check_kind(path)
+        try:
+            group = zarr.open_group(path, mode="r+" if writable else "r", zarr_format=2)
+            self._group = group
+            self.attributes: dict[str, Any] = dict(group.attrs)
+            self.names: list[str] = list(self.attributes["variables"])
+            self._arrays = {name: _array(group, name) for name in (*self.names, MARKS)}
+        except (*UNREADABLE, KeyError, TypeError) as error:
+            raise InputError(f"cannot read sweep {path}: {error}") from None
+        n_swept = len(self.attributes["swept"])
+        first = self._arrays[self.names[0]]
+        self.layout = Layout(first.shape[:n_swept], first.chunks[:n_swept])
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Dimensions of a variable beyond the swept ones."""
+        return tuple(_dimensions(self._arrays[name])[len(self.layout.shape) :])
+
+    def missing(self, name: str) -> Any:
+        """The value of a variable at points without a result."""
+        return self._arrays[name].fill_value
+
+    def coordinates(self) -> dict[str, Coordinate]:
+        """Every coordinate by its name."""
+        named = [*self.attributes["swept"], *str(self.attributes.get(_COORDINATES, "")).split(), *BEYOND]
+        arrays = {name: _array(self._group, name) for name in named if name in self._group}
+        return {
+            name: Coordinate(_dimensions(array)[0], np.asarray(array[:]), str(array.attrs["long_name"]))
+            for name, array in arrays.items()
+        }
+
+    def marks(self) -> NDArray[np.int64]:
+        """The mark of every chunk, (n_chunks,): its checksum, UNDONE if it has to be computed."""
+        array, marks = self._arrays[MARKS], np.full(self.layout.n_chunks, UNDONE, np.int64)
+        for chunk in range(self.layout.n_chunks):
+            try:
+                marks[chunk] = np.asarray(array[chunk : chunk + 1])[0]
+            except UNREADABLE:
+                continue  # half-written
+        return marks
+
+    def read(self, chunk: int) -> Values:
+        """All variables of a chunk, the points in their order along the leading axis. InputError if it is damaged."""
+        try:
+            return self._read(chunk)
+        except UNREADABLE as error:
+            raise InputError(f"{self.path}: chunk {chunk} is damaged ({error}); {REPAIR}") from None
+
+    def _read(self, chunk: int) -> Values:
+        region, n_swept = self.layout.region(chunk), len(self.layout.shape)
+        found = {}
+        for name in self.names:
+            values = np.asarray(self._arrays[name][region])
+            found[name] = values.reshape(-1, *values.shape[n_swept:])
+        return found
+
+    def write(self, chunk: int, values: Mapping[str, NDArray]) -> None:
+        """Store a chunk: every variable, then its mark. values: as `read` gives them.
+
+        Raises InputError if the disk is full or refuses; the chunk then stays undone.
+        """
+        region = self.layout.region(chunk)
+        shape = tuple(cut.stop - cut.start for cut in region)
+        try:
+            for name in self.names:
+                self._arrays[name][region] = values[name].reshape(*shape, *values[name].shape[1:])
+            self._arrays[MARKS][chunk : chunk + 1] = self._checksum(values)
+        except OSError as error:
+            line = f"cannot write {self.path}: {error.strerror or error}; the same command goes on where it stopped"
+            raise InputError(line) from None
+
+    def _checksum(self, values: Mapping[str, NDArray]) -> int:
+        total = 0
+        for name in self.names:
+            total = zlib.crc32(np.ascontiguousarray(values[name], self._arrays[name].dtype), total)
+        return total
+
+    def repair(self, report: Callable[[int, int], None] = lambda *_: None) -> tuple[list[int], list[int]]:
+        """Check every marked chunk against its checksum and take the mark from damaged ones.
+
+        report(chunks checked, chunks to check). Returns the chunks to compute, and those of them that were damaged.
+        """
+        for leftover in self.path.rglob("*.partial"):  # what Zarr was writing when the process was killed
+            leftover.unlink()
+        marks = self.marks()
+        marked, damaged = np.flatnonzero(marks != UNDONE), []
+        for done, chunk in enumerate(map(int, marked), 1):
+            try:
+                whole = self._checksum(self._read(chunk)) == marks[chunk]
+            except UNREADABLE:
+                whole = False
+            if not whole:
+                self._arrays[MARKS][chunk : chunk + 1] = UNDONE
+                damaged.append(chunk)
+            report(done, len(marked))
+        return sorted([*map(int, np.flatnonzero(marks == UNDONE)), *damaged]), damaged
+
+    def record(self, attributes: Mapping[str, Any]) -> None:
+        """Change attributes of the store, as for what it was resumed with."""
+        self._group.attrs.update(attributes)
+        zarr.consolidate_metadata(self._group.store, zarr_format=2)
+        self.attributes.update(attributes)
+
+
+REPAIR = "the sweep's own command computes it again"
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    found = group[name]
+    require(isinstance(found, zarr.Array), f"{group.store_path}: {name} is no array")
+    return found  # type: ignore[return-value]
+
+
+def _dimensions(array: zarr.Array[Any]) -> list[str]:
+    return list(array.attrs[_DIMENSIONS])  # type: ignore[arg-type]
+
+
+def create(
+    path: Path,
+    swept: Sequence[str],
+    variables: Sequence[Variable],
+    coordinates: Mapping[str, Coordinate],
+    layout: Layout,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Allocate a store at `path`, where nothing may be, with every array empty and no chunk done.
+
+    swept: names of the swept dimensions. The store appears whole or not at all. Raises InputError if the disk is full
+    or refuses. The caller holds the lock.
+    """
+    sizes = {name: len(coordinate.values) for name, coordinate in coordinates.items()}
+    drawn = [name for name, coordinate in coordinates.items() if name != coordinate.dim]
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)  # left by a process killed at this place
+        group = zarr.open_group(fresh, mode="w", zarr_format=2)
+        for name, (dim, values, long_name) in coordinates.items():
+            array = group.create_array(
+                name, shape=values.shape, chunks=values.shape, dtype=values.dtype, fill_value=None,
+                compressors=COMPRESSOR, attributes={_DIMENSIONS: [dim], "long_name": long_name, "units": "1"},
+            )  # fmt: skip
+            array[:] = values
+        for variable in variables:
+            extra = tuple(sizes[dim] for dim in variable.dims)
+            group.create_array(
+                variable.name, shape=layout.shape + extra, chunks=layout.chunk + extra, dtype=variable.dtype,
+                fill_value=variable.missing, compressors=COMPRESSOR,
+                attributes={_DIMENSIONS: [*swept, *variable.dims], **variable.attributes},
+            )  # fmt: skip
+        about: dict[str, Any] = {
+            _DIMENSIONS: [CHUNK],
+            "long_name": "CRC-32 of the values of each chunk, none while it is not done",
+            "units": "1",
+        }
+        group.create_array(
+            MARKS, shape=(layout.n_chunks,), chunks=(1,), dtype="i8", fill_value=UNDONE, compressors=None,
+            attributes=about,
+        )  # fmt: skip
+        group.attrs.update(
+            {
+                "kind": KIND,
+                "format_version": FORMAT_VERSION,
+                "swept": list(swept),
+                **({_COORDINATES: " ".join(drawn)} if drawn else {}),
+                "variables": [variable.name for variable in variables],
+                **attributes,
+            }
+        )
+        zarr.consolidate_metadata(group.store, zarr_format=2)
+        fresh.rename(path)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def check_kind(path: Path) -> None:
+    """Raise InputError unless `path` holds a sweep's store that this code can read."""
+    require(path.exists(), f"no such sweep: {path}")
+    try:
+        attributes = dict(zarr.open_group(path, mode="r", zarr_format=2).attrs)
+    except (*UNREADABLE, KeyError, TypeError):
+        attributes = {}
+    require(attributes.get("kind") == KIND, f"{path} is no store of a sweep")
+    version = attributes.get("format_version")
+    require(
+        version == FORMAT_VERSION,
+        f"{path} was written in format {version}, this is theory_sim for format {FORMAT_VERSION}: use a newer one",
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the store at `path`, which need not exist yet, for this process. InputError at once if another one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{path}: another process is writing this sweep; wait for it or use another --out") from None
+    except (OSError, NotImplementedError) as error:
+        raise InputError(f"cannot lock {path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def open_sweep(path: str | os.PathLike[str], note: Callable[[str], None] = lambda _: None) -> xr.Dataset:
+    """A sweep's Dataset, read from `path` as its values are asked for; NaN where a point has no value.
+
+    The same as `xr.open_zarr(path)` without the marks of its chunks, and with mistakes in one line. `note` is told when the sweep is not complete. Raises
+    InputError if there is no sweep, it is newer than this code, or unreadable; what is read later is guarded by
+    `reading`.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    done = SweepStore(path).marks() != UNDONE
+    if not done.all():
+        note(f"{path} is not complete: {done.sum():,} of {done.size:,} chunks")
+    with reading(path):
+        return xr.open_zarr(path, chunks=None, zarr_format=2, consolidated=True, drop_variables=MARKS)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Within it, a chunk that cannot be decoded is an InputError of one line that says what to do."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"cannot read sweep {path}: a chunk is damaged ({error}); {REPAIR}") from None
