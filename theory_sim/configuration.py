@@ -30,6 +30,7 @@ SAMPLE = "sample"
 DEFAULT_RELATIVE_RATE = 0.02
 DEFAULT_RELATIVE_RESIDUAL = 2.0
 SMALLEST, LARGEST = 1e-50, 1e50
+LARGEST_WHOLE = 2**31 - 1
 LARGEST_MEMORY = 2 * 2**30
 # At most one of each group can be given; a later source (--set after the file) replaces what an earlier one gave.
 ALTERNATIVES = (("learning_rate", "relative_rate"), ("label", "residual", "relative_residual"))
@@ -122,7 +123,7 @@ class Configuration:
 
     engine: str = _key("auto", "explicit engine; auto: events for relu and mse, else numba", choices=ENGINES)
     seed: int = _key(
-        0, "seed of input, network and piece", allowed="0 ... 2147483647", fits=lambda seed: 0 <= seed < 2**31
+        0, "seed of input, network and piece", allowed=f"0 ... {LARGEST_WHOLE}", fits=lambda seed: seed >= 0
     )
 
     attack: str = _key("fgm", "perturbation whose τ a sweep measures; fgm: the gradient itself", choices=ATTACKS)
@@ -164,9 +165,8 @@ class Configuration:
 
     @property
     def memory(self) -> int:
-        """Rough bytes of a run: the weights, and what every step records of units, gradient and spectra."""
-        per_step = 3 * self.width + 8 * self.input_dim
-        return 8 * (2 * self.width * self.input_dim + (self.n_steps + 1) * per_step)
+        """Rough bytes of the run."""
+        return int(run_memory(self.input_dim, self.width, self.n_steps))
 
     def with_defaults(self) -> Configuration:
         """The same run with the alternatives decided; only the logistic loss leaves its label to the output's sign."""
@@ -185,6 +185,11 @@ class Configuration:
                 # JSON's strings with its escapes are TOML's basic strings, and so are its numbers.
                 lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
         return "\n".join(lines) + "\n"
+
+
+def run_memory(dim: Any, width: Any, n_steps: Any) -> Any:
+    """Rough bytes of runs: the weights, and what every step records of units, gradient and spectra."""
+    return 8 * (2 * width * dim + (n_steps + 1) * (3 * width + 8 * dim))
 
 
 @cache
@@ -216,6 +221,7 @@ def check_value(name: str, value: Any) -> Any:
     if int in kinds:
         allowed = f"a whole number {metadata['allowed']}"
         require(number and isinstance(value, int), f"{name} = {value!r}: allowed is {allowed}")
+        require(abs(value) <= LARGEST_WHOLE, f"{name} = {value}: allowed is {allowed}, at most {LARGEST_WHOLE}")
     else:
         allowed = f"a number {metadata['allowed']}"
         require(number, f"{name} = {value!r}: allowed is {allowed}")

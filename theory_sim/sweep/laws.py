@@ -93,7 +93,11 @@ def _spaced(name: str, form: str, given: Any) -> NDArray:
     n = whole(f"number of values of grid.{name}", given[2], 1, LARGEST_GRID)
     require(n == 1 or first != last, f"grid.{name}.{form} = {given!r}: allowed are two different ends")
     require(form == "linspace" or min(first, last) > 0, f"grid.{name}.logspace = {given!r}: allowed are ends > 0")
-    values = np.linspace(first, last, n) if form == "linspace" else np.geomspace(first, last, n)
+    if form == "linspace":
+        values = np.linspace(first, last, n)
+        values[np.abs(values) < 10.0**-DIGITS * np.abs(values).max()] = 0.0  # 0 itself, missed by a rounding
+    else:
+        values = np.geomspace(first, last, n)
     if int in key_types()[name]:
         merged = np.unique(np.rint(values).astype(np.int64))
         column = merged if first <= last else merged[::-1].copy()
