@@ -134,7 +134,7 @@ def test_a_forgotten_crossing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     training = control_run()
     reference = reference_of(training)
     assert reference.run.crossings[-1] > 0
-    monkeypatch.setattr(events, "_segments", forget_deaths(events._segments))
+    monkeypatch.setattr(events, "find_segments", forget_deaths(events.find_segments))
     with pytest.raises(AssertionError):
         check_agreement(reference, training, "events")
 

@@ -23,7 +23,7 @@ from theory_sim.training import Training
 NEVER = np.int64(2**62)
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, nogil=True)
 def _first_reach(deviation: float, factor: float, level: float, upwards: bool) -> Any:
     """Smallest k >= 1 with deviation·factor^k >= level (upwards) or <= level (else); NEVER if there is none."""
     if not upwards:
@@ -57,8 +57,8 @@ def _first_reach(deviation: float, factor: float, level: float, upwards: bool) -
     return np.int64(k)
 
 
-@nb.njit(cache=True)
-def _segments(
+@nb.njit(cache=True, nogil=True)
+def find_segments(
     threshold_up: NDArray,
     threshold_down: NDArray,
     a1_up: NDArray,
@@ -125,7 +125,7 @@ def run_events(training: Training) -> Trajectory:
     up = up[np.argsort(threshold[up], kind="stable")]
     down = np.flatnonzero(alive & (outer < 0))
     down = down[np.argsort(-threshold[down], kind="stable")]
-    n, first_step, table, dead = _segments(
+    n, first_step, table, dead = find_segments(
         threshold[up],
         threshold[down],
         _suffix_sums((outer * start)[up]),

@@ -1,0 +1,152 @@
+"""Training by the batch: every variable of a chunk of points, exactly, W_t never formed [paper: Eq. 4].
+
+group.py is the compiled loop; relu.py and smooth.py give the course of one network; bands.py sums it up in bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory_sim.drawn import draw_outer, draw_weights
+from theory_sim.hartley import half_spectrum, partners
+from theory_sim.network import OUTER_LAWS
+from theory_sim.sweep.batch import Group, groups
+from theory_sim.sweep.course import FACTS
+from theory_sim.sweep.engine.group import run_group
+from theory_sim.sweep.engine.perturbed import attack_group
+from theory_sim.sweep.engine.smooth import N_CHECKS
+from theory_sim.sweep.measure import ROW
+from theory_sim.sweep.points import Recording
+from theory_sim.sweep.schema import ATTACKED, CLAIMS, COUNTS, RECORDED, SCALARS, VERSIONS
+from theory_sim.sweep.validity import AT_START, REASONS
+
+Results = dict[str, NDArray]
+COURSES = [variable.name for variable in RECORDED if variable.dtype == "f8"]
+
+
+def compute(
+    columns: Mapping[str, NDArray],
+    recording: Recording,
+    n_frequency: int,
+    *,
+    attack: bool = False,
+    device: str = "cpu",
+) -> Results:
+    """Train the networks of `columns` (one row a point, see `SweepDefinition.columns`) and measure everything.
+
+    Returns every variable of `schema.variables`, leading axis the points; `reason` is 0 or a run-time reason of
+    validity.py. n_frequency: size of the frequency dimension (NaN beyond a point's own bins). attack: also attack the
+    networks. Holds no lock while it trains; a point's bits do not depend on the others. Raises InputError on
+    pictures that cannot be read.
+    """
+    n = len(columns["seed"])
+    steps = recording_steps(recording, columns["n_steps"])
+    out = _missing(n, steps.shape[1], recording.spectra, n_frequency, attack)
+    out["recorded_step"][:] = steps
+    for group in groups(columns):
+        filled = _train(group, steps[group.index], recording.spectra != "none", attack)
+        _store(out, group, filled, recording.spectra)
+        if attack:
+            finished = filled["rows"]["diverged"] == 0
+            values = attack_group(group, columns, filled["shifts"], filled["resolved"], finished)
+            for variable, column in zip(ATTACKED, values.T, strict=True):
+                out[variable.name][group.index] = column
+    return out
+
+
+def recording_steps(recording: Recording, n_steps: NDArray) -> NDArray[np.int64]:
+    """The steps of each point's records, (n, n_records): evenly spaced and rounded, or as given; -1 beyond its end."""
+    if isinstance(recording.steps, int):
+        share = np.linspace(0.0, 1.0, recording.steps) if recording.steps > 1 else np.ones(1)
+        return np.rint(n_steps[:, None] * share).astype(np.int64)
+    given = np.array(recording.steps, np.int64)
+    return np.where(given <= n_steps[:, None], given, -1)
+
+
+def _missing(n: int, n_records: int, spectra: str, n_frequency: int, attack: bool) -> Results:
+    sizes = {"record": n_records, "claim": len(CLAIMS), "version": len(VERSIONS)}
+    out: Results = {}
+    for variable in [*SCALARS, *COUNTS, *RECORDED, *(ATTACKED if attack else ())]:
+        shape = (n, *(sizes[name] for name in variable.dims))
+        out[variable.name] = np.full(shape, variable.missing, variable.dtype)
+    for name in ("hypotheses", "verdict"):
+        out[name] = np.full((n, len(CLAIMS), len(VERSIONS)), -1, "i1")
+    if spectra == "power":
+        out["gradient_power"] = np.full((n, n_records, n_frequency), np.nan)
+    elif spectra == "complex":
+        out["gradient_spectrum"] = np.full((n, n_records, n_frequency), complex(np.nan, np.nan))
+    out["reason"] = np.zeros(n, "i1")
+    return out
+
+
+def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool) -> Results:
+    """Everything `run_group` fills, for all points of a group."""
+    n, d = len(group.points), group.inputs.shape[1]
+    widest = int(group.points["width"].max())
+    filled: dict[str, Any] = {
+        "facts": np.zeros(n, FACTS),
+        "rows": np.zeros(n, ROW),
+        "records": np.full((n, len(COURSES), steps.shape[1]), np.nan),
+        "verdicts": np.full((n, 2, len(CLAIMS), len(VERSIONS)), -1, "i1"),
+        "methods": np.zeros(n, "i1"),
+        "ranks": np.full(n, -1, "i2"),
+        "reason": np.zeros(n, "i1"),
+        "recorded": np.full((n, steps.shape[1] if spectra else 0, d), np.nan),
+        "shifts": np.full((n, widest if attack else 0), np.nan),
+        "resolved": np.full((n, 2), np.nan),
+    }
+    checks = np.random.default_rng(0).standard_normal((N_CHECKS, widest))
+    tables = (group.inputs, group.input_top, group.bands, group.probes, checks)
+    reasons = np.array([REASONS.index(reason) for reason in AT_START])
+    for piece, drawn, weights, outer in _networks(group, widest):
+        parts = [values[piece] for values in filled.values()]
+        run_group(group.points[piece], drawn, weights, outer, *tables, steps[piece], reasons, *parts)
+    return filled
+
+
+def _networks(group: Group, widest: int) -> Iterator[tuple[slice, bool, NDArray, NDArray]]:
+    """Points to be run in one call, with scratch for weights drawn there, or with the weights of their one network."""
+    d = group.inputs.shape[1]
+    if group.weight_law == "gaussian" and group.transform == "dft":
+        yield slice(0, len(group.points)), True, np.empty((widest, d)), np.empty(widest)
+        return
+    starts = np.flatnonzero(group.points["same_network"] == 0)
+    for first, end in zip(starts, [*starts[1:], len(group.points)], strict=True):
+        point = group.points[first]
+        seed, width, scale = int(point["seed"]), int(point["width"]), float(point["weight_scale"])
+        weights = draw_weights(seed, group.weight_law, group.shape, width, scale, group.transform)
+        yield (
+            slice(first, end),
+            False,
+            weights,
+            draw_outer(seed, OUTER_LAWS[point["outer_law"]], width, float(point["outer_scale"])),
+        )
+
+
+def _store(out: Results, group: Group, filled: Results, spectra: str) -> None:
+    index, rows, done = group.index, filled["rows"], filled["reason"] == 0
+    out["reason"][index] = filled["reason"]
+    out["method"][index], out["rank"][index] = filled["methods"], filled["ranks"]
+    for name in rows.dtype.names:
+        out[name][index[done]] = rows[name][done]
+    out["learning_rate_used"][index[done]] = filled["resolved"][done, 0]
+    out["label_used"][index[done]] = filled["resolved"][done, 1]
+    for i, name in enumerate(COURSES):
+        out[name][index[done]] = filled["records"][done, i]
+    out["hypotheses"][index[done]] = filled["verdicts"][done, 0]
+    out["verdict"][index[done]] = filled["verdicts"][done, 1]
+    if spectra == "power":
+        first, second = partners(group.shape, group.transform)
+        recorded = filled["recorded"]
+        power = group.power_scale * (recorded[..., first] ** 2 + recorded[..., second] ** 2)
+        out["gradient_power"][index, :, : len(first)] = power
+    elif spectra == "complex":
+        spectrum = half_spectrum(filled["recorded"], group.shape, group.transform)
+        out["gradient_spectrum"][index, :, : spectrum.shape[-1]] = spectrum
+
+
+__all__ = ["compute", "recording_steps"]

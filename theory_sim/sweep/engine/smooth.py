@@ -1,0 +1,348 @@
+"""Smooth activations by the collapsed recursion, and gradients from a few of its rows [paper: Eq. 4].
+
+s_t = s_0 - ‖x‖² p_t and p_{t+1} = p_t + η ℓ'_t a'_t cost O(m) a step. All gradients are g_t = W_0ᵀ a'_t - (p_t·a'_t) x:
+the matrix A of the a'_t, (T+1, m), is a smooth curve of vectors and has a numerical rank of 5 to 20. So A ≈ C·A[rows]
+with few rows, found by pivoting on the columns of a few units and checked by random combinations of all units; where
+the check fails, the product with W_0 is taken of all rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from theory_sim.descent.vector_math import exp_nonpositive, log1p_unit
+from theory_sim.sweep.course import (
+    ACTIVE_NORM2,
+    CROSSINGS,
+    HIGH_CROSS,
+    HIGH_ENERGY,
+    LOW_CROSS,
+    LOW_ENERGY,
+    MEAN_CURVATURE,
+    OUTPUT,
+    RESIDUAL,
+)
+from theory_sim.sweep.engine.bands import FAST, axpy, factor, weighted_dot
+
+N_COLUMNS = 48  # units whose columns the pivoting looks at
+N_CHECKS = 2
+LARGEST_RANK = 40
+PIVOT_TOLERANCE = 1e-14  # of the largest row: what is left after the last pivot
+CHECK_BOUND = 1e-12  # of the largest row: a hundredth of what is promised
+BLOCK = 64  # rows of A whose gradients are taken at once where the low-rank form is not used
+SQUAREPLUS = 2  # index in network.ACTIVATIONS
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _soft_step(
+    b: float, leak: float, s: NDArray, outer: NDArray, p: NDArray, active: NDArray, sign: NDArray, sums: NDArray
+) -> None:
+    """Softplus (leak 0) and its leaky form: a' into `active`; f, p·a', ‖a'‖², Σ a σ'' and sign changes into `sums`."""
+    f = q = norm2 = bend = flips = 0.0
+    for r in range(s.size):
+        e = exp_nonpositive(-abs(b * s[r]))
+        g = 1.0 / (1.0 + e)
+        value = max(s[r], 0.0) + log1p_unit(e) / b
+        slope = g if s[r] >= 0.0 else e * g
+        value = leak * s[r] + (1.0 - leak) * value
+        u = outer[r] * (leak + (1.0 - leak) * slope)
+        active[r] = u
+        f += outer[r] * value
+        q += p[r] * u
+        norm2 += u * u
+        bend += outer[r] * ((1.0 - leak) * b * e * g * g)
+        now = 1.0 if s[r] > 0.0 else 0.0
+        flips += abs(now - sign[r])
+        sign[r] = now
+    sums[0], sums[1], sums[2], sums[3], sums[4] = f, q, norm2, bend, flips
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _squareplus_step(
+    b: float, leak: float, s: NDArray, outer: NDArray, p: NDArray, active: NDArray, sign: NDArray, sums: NDArray
+) -> None:
+    """The same for squareplus; `leak` is not used."""
+    f = q = norm2 = bend = flips = 0.0
+    c = 2.0 / b
+    for r in range(s.size):
+        root = np.sqrt(s[r] * s[r] + c * c)
+        far = abs(s[r]) + root
+        value = 0.5 * (far if s[r] >= 0.0 else c * (c / far))
+        u = outer[r] * (value / root)
+        active[r] = u
+        f += outer[r] * value
+        q += p[r] * u
+        norm2 += u * u
+        bend += outer[r] * ((c / root) * (c / root) / (2.0 * root))
+        now = 1.0 if s[r] > 0.0 else 0.0
+        flips += abs(now - sign[r])
+        sign[r] = now
+    sums[0], sums[1], sums[2], sums[3], sums[4] = f, q, norm2, bend, flips
+
+
+@nb.njit(nogil=True, cache=True)
+def smooth_state(code: int, b: float, leak: float, start: NDArray, outer: NDArray, active: NDArray) -> Any:
+    """a' (into `active`), f and ‖a'‖² before training."""
+    sums, zero, sign = np.empty(5), np.zeros(start.size), np.zeros(start.size)
+    if code == SQUAREPLUS:
+        _squareplus_step(b, leak, start, outer, zero, active, sign, sums)
+    else:
+        _soft_step(b, leak, start, outer, zero, active, sign, sums)
+    return sums[0], sums[2]
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def _advance(step: float, active: NDArray, start: NDArray, norm2: float, p: NDArray, s: NDArray) -> None:
+    for r in range(p.size):
+        p[r] += step * active[r]
+        s[r] = start[r] - norm2 * p[r]
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def _combine(check: NDArray, active: NDArray) -> Any:
+    total = 0.0
+    for r in range(active.size):
+        total += check[r] * active[r]
+    return total
+
+
+@nb.njit(nogil=True, cache=True)
+def smooth_path(
+    code: int,
+    b: float,
+    leak: float,
+    start: NDArray,
+    outer: NDArray,
+    norm2: float,
+    label: float,
+    rate: float,
+    loss: int,
+    x_top: float,
+    largest: float,
+    checks: NDArray,
+    active: NDArray,
+    checked: NDArray,
+    q: NDArray,
+    s: NDArray,
+    course: NDArray,
+) -> Any:
+    """Train: all of `course` but the energies and crosses, A (T+1, m), q_t = p_t·a'_t, A·checksᵀ, and s at the end.
+
+    Stops before a value beyond `largest`; returns the number of steps recorded (n_steps + 1 if none is).
+    """
+    m = start.size
+    p, sign, sums = np.zeros(m), np.empty(m), np.empty(5)
+    for r in range(m):
+        s[r] = start[r]
+        sign[r] = 1.0 if start[r] > 0.0 else 0.0
+    flips = 0.0
+    n = course.shape[1]
+    for t in range(n):
+        if code == SQUAREPLUS:
+            _squareplus_step(b, leak, s, outer, p, active[t], sign, sums)
+        else:
+            _soft_step(b, leak, s, outer, p, active[t], sign, sums)
+        f = sums[0]
+        if loss == 0:
+            residual = f - label
+        else:
+            z = label * f
+            residual = -label * math.exp(-(max(z, 0.0) + math.log1p(math.exp(-abs(z)))))
+        if not max(abs(f), abs(residual), abs(sums[1]) * x_top) < largest:
+            return t
+        flips += sums[4]
+        course[OUTPUT, t], course[RESIDUAL, t] = f, residual
+        course[ACTIVE_NORM2, t], course[MEAN_CURVATURE, t] = sums[2], sums[3] / m
+        course[CROSSINGS, t] = flips
+        q[t] = sums[1]
+        for i in range(checks.shape[0]):
+            checked[t, i] = _combine(checks[i], active[t])
+        if t + 1 < n:
+            _advance(rate * residual, active[t], start, norm2, p, s)
+    return n
+
+
+@nb.njit(nogil=True, cache=True)
+def spread_units(start: NDArray, outer: NDArray) -> NDArray:
+    """A few units spread evenly over the preactivations, of either sign of a_r."""
+    top = np.abs(start).max() + 1.0
+    order = np.argsort(np.where(outer > 0.0, start + 2.0 * top, start))
+    n = min(N_COLUMNS, start.size)
+    out = np.empty(n, np.int64)
+    for i in range(n):
+        out[i] = order[i * (start.size - 1) // max(n - 1, 1)]
+    return out
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def _pivot(columns: NDArray, coefficients: NDArray, rows: NDArray) -> Any:
+    """Row-pivoted Gram-Schmidt of `columns` (n, c), destroyed: columns ≈ coefficients[:, :k]·columns[rows[:k]]."""
+    n, c = columns.shape
+    left = np.empty(n)
+    for t in range(n):
+        size = 0.0
+        for j in range(c):
+            size += columns[t, j] * columns[t, j]
+        left[t] = size
+    top = left.max()
+    direction = np.empty(c)
+    k = 0
+    while k < min(rows.size, c):
+        best = np.argmax(left)
+        if not left[best] > PIVOT_TOLERANCE * PIVOT_TOLERANCE * top:
+            break
+        rows[k] = best
+        scale = 1.0 / np.sqrt(left[best])
+        for j in range(c):
+            direction[j] = columns[best, j] * scale
+        for t in range(n):
+            along = 0.0
+            for j in range(c):
+                along += columns[t, j] * direction[j]
+            size = 0.0
+            for j in range(c):
+                rest = columns[t, j] - along * direction[j]
+                columns[t, j] = rest
+                size += rest * rest
+            coefficients[t, k] = along
+            left[t] = size
+        left[best] = 0.0
+        k += 1
+    # So far columns = coefficients·directions; rows `rows` of it are a lower triangle: solve from the right.
+    triangle = np.empty((k, k))
+    for i in range(k):
+        for j in range(k):
+            triangle[i, j] = coefficients[rows[i], j]
+    for t in range(n):
+        for j in range(k - 1, -1, -1):
+            value = coefficients[t, j]
+            for i in range(j + 1, k):
+                value -= coefficients[t, i] * triangle[i, j]
+            coefficients[t, j] = value / triangle[j, j]
+    return k
+
+
+@nb.njit(nogil=True, cache=True)
+def compress(
+    active: NDArray, checked: NDArray, units: NDArray, norm2: NDArray, columns: NDArray, coefficients: NDArray
+) -> Any:
+    """Rows and coefficients with active ≈ coefficients[:, :k]·active[rows], and the checked error of the largest row.
+
+    active (n, m); norm2: ‖row‖² (n,); columns (n, N_COLUMNS) and coefficients (n, LARGEST_RANK): scratch and result.
+    """
+    n = active.shape[0]
+    c = units.size
+    view = columns[:n, :c]
+    for t in range(n):
+        for j in range(c):
+            view[t, j] = active[t, units[j]]
+    rows = np.empty(LARGEST_RANK, np.int64)
+    k = _pivot(view, coefficients[:n], rows)
+    worst = 0.0
+    for t in range(n):
+        for i in range(checked.shape[1]):
+            value = checked[t, i]
+            for j in range(k):
+                value -= coefficients[t, j] * checked[rows[j], i]
+            if not abs(value) <= worst:
+                worst = abs(value)
+    top = np.sqrt(norm2.max())
+    return rows[:k], worst / top if top > 0.0 else 0.0
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def _energies(coefficients: NDArray, k: int, q: NDArray, r: NDArray, energy: NDArray, cross: NDArray) -> None:
+    """‖y‖² and -2 y·R[:, k] with y = R·(coefficients_t, -q_t), for every t."""
+    for t in range(q.size):
+        total = along = 0.0
+        for i in range(k + 1):
+            y = -q[t] * r[i, k]
+            for j in range(i, k):
+                y += coefficients[t, j] * r[i, j]
+            total += y * y
+            along += y * r[i, k]
+        energy[t] = total
+        cross[t] = -2.0 * along
+
+
+@nb.njit(nogil=True, cache=True)
+def low_rank_course(
+    rows: NDArray,
+    coefficients: NDArray,
+    active: NDArray,
+    q: NDArray,
+    weights: NDArray,
+    x: NDArray,
+    low: NDArray,
+    high: NDArray,
+    course: NDArray,
+    probe_at: NDArray,
+    probes: NDArray,
+    record_steps: NDArray,
+    recorded: NDArray,
+) -> None:
+    """Energies and crosses of `course`, R_k² at the probes and the recorded gradients from the low-rank form."""
+    n, k = q.size, rows.size
+    basis = np.dot(active[rows], weights)
+    _energies(coefficients, k, q, factor(low, basis, x), course[LOW_ENERGY, :n], course[LOW_CROSS, :n])
+    _energies(coefficients, k, q, factor(high, basis, x), course[HIGH_ENERGY, :n], course[HIGH_CROSS, :n])
+    for i in range(probe_at.shape[0]):
+        here, mirror = probe_at[i]
+        if here < 0:
+            break
+        size = x[here] * x[here] + x[mirror] * x[mirror]
+        for t in range(n):
+            a, b = -q[t] * x[here], -q[t] * x[mirror]
+            for j in range(k):
+                a += coefficients[t, j] * basis[j, here]
+                b += coefficients[t, j] * basis[j, mirror]
+            probes[t, i] = (a * a + b * b) / size
+    for row in range(recorded.shape[0]):
+        t = record_steps[row]
+        if 0 <= t < n:
+            recorded[row] = 0.0
+            for j in range(k):
+                axpy(coefficients[t, j], basis[j], recorded[row])
+            axpy(-q[t], x, recorded[row])
+
+
+@nb.njit(nogil=True, cache=True)
+def matrix_course(
+    active: NDArray,
+    q: NDArray,
+    weights: NDArray,
+    x: NDArray,
+    low: NDArray,
+    high: NDArray,
+    course: NDArray,
+    probe_at: NDArray,
+    probes: NDArray,
+    record_steps: NDArray,
+    recorded: NDArray,
+) -> None:
+    """The same from the product of all rows with W_0, a block of steps at a time."""
+    n = q.size
+    for first in range(0, n, BLOCK):
+        end = min(first + BLOCK, n)
+        block = np.dot(active[first:end], weights)
+        for t in range(first, end):
+            g = block[t - first]
+            axpy(-q[t], x, g)
+            course[LOW_ENERGY, t] = weighted_dot(low, g, g)
+            course[HIGH_ENERGY, t] = weighted_dot(high, g, g)
+            course[LOW_CROSS, t] = -2.0 * weighted_dot(low, g, x)
+            course[HIGH_CROSS, t] = -2.0 * weighted_dot(high, g, x)
+            for i in range(probe_at.shape[0]):
+                here, mirror = probe_at[i]
+                if here < 0:
+                    break
+                size = x[here] * x[here] + x[mirror] * x[mirror]
+                probes[t, i] = (g[here] * g[here] + g[mirror] * g[mirror]) / size
+            for row in range(recorded.shape[0]):
+                if record_steps[row] == t:
+                    recorded[row] = g
