@@ -13,7 +13,7 @@ from theory_sim.descent import DatasetTraining, run, run_dataset
 from theory_sim.descent import dataset as module
 from theory_sim.descent import dataset_numba as compiled
 from theory_sim.errors import InputError
-from theory_sim.network import ACTIVATIONS, Activation, sample_network
+from theory_sim.network import ACTIVATIONS, Activation, Network, sample_network
 from theory_sim.training import LOSSES, loss_slope
 
 
@@ -103,18 +103,30 @@ def test_a_wrong_sign_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("n", [3, 20])
+@pytest.mark.parametrize("outer_law", ["scaled_signs", "gaussian"])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_units_in_several_blocks(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """50 units in blocks of 16: the last one is padded."""
+def test_units_in_several_blocks(name: str, outer_law: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 units in blocks of 16: the last one is not full."""
     monkeypatch.setattr(compiled, "CACHE_NUMBERS", 16 * n)
     rng = np.random.default_rng(4)
-    net = sample_network(7, 50, Activation(name, 3.0), rng, outer_law="gaussian")
+    net = sample_network(7, 50, Activation(name, 3.0), rng, outer_law=outer_law)
     inputs, probes = rng.standard_normal((n, 7)), rng.standard_normal((2, 7))
     training = DatasetTraining(net, inputs, rng.standard_normal(n), 0.01, 100, probes)
     expected, actual = run_dataset(training, "reference"), run_dataset(training, "numba")
     assert_close("f", actual.output, expected.output, "engines")
     assert_close("g", actual.input_gradient, expected.input_gradient, "engines")
     assert_differs("it moved", actual.input_gradient[-1], actual.input_gradient[0], "engines")
+
+
+def test_a_full_block_of_equal_outer_weights_stays_in_range() -> None:
+    """Units far below zero with a < 0, or above it with a > 0: each factor of the product is 1, ½ or 2 at the most."""
+    width = 2 * compiled.LARGEST_BLOCK + 5
+    for sign in (-1.0, 1.0):
+        net = Network(np.zeros((width, 3)), np.full(width, sign), Activation("softplus"))
+        training = DatasetTraining(net, np.ones((1, 3)), np.zeros(1), 1e-6, 5, np.zeros((0, 3)))
+        expected, actual = run_dataset(training, "reference"), run_dataset(training, "numba")
+        assert_close("f", actual.output, expected.output, "engines")
+        assert_differs("Σ a ln 2", actual.output[0], np.zeros(1), "engines", scale=1.0)
 
 
 def test_probes_and_pieces_change_no_bit_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:

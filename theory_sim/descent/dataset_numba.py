@@ -2,6 +2,7 @@
 
 A unit needs only its own rows of P and W_0 Xᵀ, so a step is one pass over blocks of units that stay in the second-level
 cache: finish the last step's update of P, form s = W_0 Xᵀ - P G, take σ and σ'. Units lie innermost, the SIMD lanes.
+Where all |a_r| are equal, softplus takes one logarithm for all units: Σ a_r ln(1+e_r) = |a| ln Π (1+e_r)^(sign a_r).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 CACHE_NUMBERS = 16384  # of a block's P: 128 KiB, a part of a second-level cache
-BLAS_FROM = 12  # samples: below, a plain loop is faster than a call
+LARGEST_BLOCK = 512  # units: a product of as many factors between ½ and 2 stays within float64
 LANES = 16  # units of a block come in multiples of this
+BLAS_FROM = 12  # samples: below, a plain loop is faster than a call
 STEPS = 64  # of which the probes' slopes are kept before one matrix product takes their gradients
 FAST = {"contract", "reassoc", "arcp", "nsz"}  # NaN and infinity keep their meaning
 
@@ -39,8 +41,8 @@ def _loss_slope(mse: bool, f: float, label: float) -> float:
 
 
 @nb.njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _activate(code: int, b: float, leak: float, s: NDArray, outer: NDArray, active: NDArray) -> float:
-    """active = a σ'(s) of one block's units; Σ a σ(s). `code`: index in ACTIVATIONS."""
+def _activate(code: int, b: float, leak: float, equal: bool, s: NDArray, outer: NDArray, active: NDArray) -> float:
+    """active = a σ'(s) of one block's units; Σ a σ(s). `code`: index in ACTIVATIONS; `equal`: all |a_r| are."""
     f = 0.0
     if code == 0:  # relu
         for r in range(s.size):
@@ -54,13 +56,23 @@ def _activate(code: int, b: float, leak: float, s: NDArray, outer: NDArray, acti
             value = 0.5 * (far if s[r] >= 0.0 else square / far)
             active[r] = outer[r] * value / root
             f += outer[r] * value
-    else:  # softplus; leaky_softplus, of which it is the case leak = 0
+    elif equal:  # softplus; leaky_softplus, of which it is the case leak = 0
+        product = 1.0
         for r in range(s.size):
             z = b * s[r]
             e = exp_nonpositive(-abs(z))
             sigmoid = 1.0 / (1.0 + e)
             active[r] = outer[r] * (leak + (1.0 - leak) * (sigmoid if z >= 0.0 else e * sigmoid))
-            f += outer[r] * (leak * s[r] + (1.0 - leak) * ((0.0 if z < 0.0 else z) + log1p_unit(e)) / b)
+            f += outer[r] * (leak * s[r] + (1.0 - leak) * (0.0 if s[r] < 0.0 else s[r]))
+            product *= sigmoid if outer[r] > 0.0 else 1.0 + e
+        f -= abs(outer[0]) * (1.0 - leak) * math.log(product) / b
+    else:
+        for r in range(s.size):
+            z = b * s[r]
+            e = exp_nonpositive(-abs(z))
+            sigmoid = 1.0 / (1.0 + e)
+            active[r] = outer[r] * (leak + (1.0 - leak) * (sigmoid if z >= 0.0 else e * sigmoid))
+            f += outer[r] * (leak * s[r] + (1.0 - leak) * ((0.0 if s[r] < 0.0 else s[r]) + log1p_unit(e) / b))
     return f
 
 
@@ -82,7 +94,7 @@ def _product(gram: NDArray, p: NDArray, product: NDArray) -> None:
 
 @nb.njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _advance(
-    activation: tuple[int, float, float],
+    activation: tuple[int, float, float, bool],
     mse: bool,
     labels: NDArray,
     rate: float,
@@ -99,11 +111,12 @@ def _advance(
 ) -> None:
     """The next `len(output)` steps; stops after the first residual that is not finite.
 
-    activation: code, sharpness, leak. In units' blocks: start (blocks, n + k, units), outer (blocks, units); state:
-    coefficients P and active a' at the samples (blocks, n, units), step η ℓ'/n of the last step (n,). gram: samples and
-    probes times samples (n + k, n). Written: output, residual (T, n); at the probes a' (T, k, m) and Pᵀ a' (T, k, n).
+    activation: arguments of `_activate`. In units' blocks, the last one filled up: start (blocks, n + k, units);
+    state: coefficients P and active a' at the samples (blocks, n, units), step η ℓ'/n of the last step (n,). outer:
+    (m,); gram: samples and probes times samples (n + k, n). Written: output, residual (T, n); at the probes a'
+    (T, k, m) and Pᵀ a' (T, k, n).
     """
-    code, b, leak = activation
+    code, b, leak, equal = activation
     n_blocks, n_points, units = start.shape
     n = labels.size
     s = np.empty((n_points, units))
@@ -120,14 +133,16 @@ def _advance(
             for i in range(n_points):
                 for r in range(units):
                     s[i, r] = start[block, i, r] - s[i, r]
+            first, end = block * units, min((block + 1) * units, outer.size)
+            size = end - first
             for i in range(n):
-                f[i] += _activate(code, b, leak, s[i], outer[block], active[block, i])
+                f[i] += _activate(code, b, leak, equal, s[i, :size], outer[first:end], active[block, i, :size])
             for i in range(n_points - n):
-                slopes = probe_active[t, i, block * units : (block + 1) * units]
-                _activate(code, b, leak, s[n + i], outer[block], slopes)
+                slopes = probe_active[t, i, first:end]
+                _activate(code, b, leak, equal, s[n + i, :size], outer[first:end], slopes)
                 for j in range(n):
                     product = 0.0
-                    for r in range(units):
+                    for r in range(size):
                         product += p[j, r] * slopes[r]
                     along[t, i, j] += product
         finite = True
@@ -159,17 +174,17 @@ class GramRecursion:
         a (m,); labels: y (n,).
         """
         n, width = labels.size, outer.size
-        units = max(LANES, min(CACHE_NUMBERS // n, width) // LANES * LANES)
+        units = max(LANES, min(CACHE_NUMBERS // n, LARGEST_BLOCK, width) // LANES * LANES)
         n_blocks = -(-width // units)
-        missing = n_blocks * units - width  # units with a = 0
-        padded = np.pad(start, ((0, 0), (0, missing))).reshape(len(start), n_blocks, units)
+        padded = np.pad(start, ((0, 0), (0, n_blocks * units - width))).reshape(len(start), n_blocks, units)
         self._start = np.ascontiguousarray(padded.swapaxes(0, 1))
-        self._outer = np.pad(outer, (0, missing)).reshape(n_blocks, units)
+        self._outer = np.ascontiguousarray(outer)
         self._gram = np.ascontiguousarray(gram)
-        self._labels, self._width = labels, width
+        self._labels = labels
         self._rate = learning_rate / n
         leak = activation.leak if activation.name == "leaky_softplus" else 0.0
-        self._activation = (activation.code, float(activation.sharpness), float(leak))
+        equal = bool((np.abs(outer) == abs(outer[0])).all())
+        self._activation = (activation.code, float(activation.sharpness), float(leak), equal)
         self._mse = LOSSES.index(loss) == 0
         self._coefficients = np.zeros((n_blocks, n, units))
         self._active = np.zeros_like(self._coefficients)
@@ -180,10 +195,9 @@ class GramRecursion:
 
         Releases the GIL. NaN after the first residual that is not finite; a diverged run cannot be advanced further.
         """
-        n_blocks, n_points, units = self._start.shape
-        n = self._labels.size
+        n, n_points = self._labels.size, self._start.shape[1]
         output, residual = np.full((n_steps, n), np.nan), np.full((n_steps, n), np.nan)
-        active = np.full((n_steps, n_points - n, n_blocks * units), np.nan)
+        active = np.full((n_steps, n_points - n, self._outer.size), np.nan)
         along = np.full((n_steps, n_points - n, n), np.nan)
         _advance(
             self._activation,
@@ -201,7 +215,7 @@ class GramRecursion:
             active,
             along,
         )
-        return output, residual, active[:, :, : self._width], along
+        return output, residual, active, along
 
 
 def compiled_blocks(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
