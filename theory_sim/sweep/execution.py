@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from theory_sim.sweep.validity import reasons
 TICK = 0.2  # seconds between looks at Ctrl-C and the clock
 Columns = Mapping[str, NDArray]
 Compute = Callable[..., dict[str, NDArray]]  # engine.compute
-Started = tuple[Executor, int]  # where chunks are computed, and how many may be in flight
+Task = Callable[[Columns], dict[str, NDArray]]
 
 
 def compute_points(contents: Contents, compute: Compute, device: str, columns: Columns) -> dict[str, NDArray]:
@@ -63,51 +64,63 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Threads(Executor):
-    """Threads that a second Ctrl-C need not wait for, as it does for those of ThreadPoolExecutor."""
+class Workers(Protocol):
+    """Where chunks are computed."""
+
+    def submit(self, task: Task, columns: Columns) -> Future[dict[str, NDArray]]:
+        """Compute task(columns) sometime."""
+
+    def in_flight(self) -> int:
+        """How many chunks should be submitted and not yet back."""
+
+
+class Threads:
+    """Threads that the interpreter does not wait for at its end, as a second Ctrl-C asks for."""
 
     def __init__(self, count: int) -> None:
         """Start `count` threads."""
+        self._count, self._stopped = count, False
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
+        for _ in range(count):
+            threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task()
+        while (job := self._tasks.get()) is not None and not self._stopped:
+            job()
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **keywords: Any) -> Future[Any]:
-        """Run function(*args, **keywords) in the next idle thread."""
-        future: Future[Any] = Future()
+    def submit(self, task: Task, columns: Columns) -> Future[dict[str, NDArray]]:
+        """Compute task(columns) in the next idle thread."""
+        future: Future[dict[str, NDArray]] = Future()
 
-        def task() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
+        def job() -> None:
             try:
-                future.set_result(function(*args, **keywords))
+                future.set_result(task(columns))
             except BaseException as error:
                 future.set_exception(error)
 
-        self._tasks.put(task)
+        self._tasks.put(job)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let every thread end after its task; nothing is waited for."""
-        for _ in self._threads:
+    def in_flight(self) -> int:
+        """One chunk a thread, and as many waiting."""
+        return 2 * self._count
+
+    def stop(self) -> None:
+        """Let every thread end after what it is doing."""
+        self._stopped = True
+        for _ in range(self._count):
             self._tasks.put(None)
 
 
 @contextmanager
-def local(workers: int) -> Iterator[Started]:
+def local(workers: int) -> Iterator[Workers]:
     """Threads of this process (0: one a core), linear algebra held to one thread each."""
-    count = workers or usable_cores()
     with threadpool_limits(1):
-        threads = Threads(count)
+        threads = Threads(workers or usable_cores())
         try:
-            yield threads, 2 * count
+            yield threads
         finally:
-            threads.shutdown()
+            threads.stop()
 
 
 def run(
@@ -117,7 +130,7 @@ def run(
     *,
     device: str = "cpu",
     skip_invalid: bool = False,
-    start: AbstractContextManager[Started] | None = None,
+    start: AbstractContextManager[Workers] | None = None,
     compute: Compute | None = None,
 ) -> SweepStore:
     """Compute every chunk that the store at `path` lacks; the store is created if there is none.
@@ -136,8 +149,8 @@ def run(
         if todo:
             _note_resume(store, device, len(todo), watch)
             task = partial(compute_points, Contents.of(definition), compute or engine_compute(), device)
-            with _first_interrupt() as stopped, start or local(0) as (executor, in_flight):
-                _fill(store, definition, todo, task, executor, in_flight, stopped, watch)
+            with _first_interrupt() as stopped, start or local(0) as workers:
+                _fill(store, definition, todo, task, workers, stopped, watch)
                 if stopped.is_set() and (store.marks() == UNDONE).any():
                     raise KeyboardInterrupt
     return SweepStore(path)
@@ -147,27 +160,25 @@ def _fill(
     store: SweepStore,
     definition: SweepDefinition,
     todo: Sequence[int],
-    task: Callable[[Columns], dict[str, NDArray]],
-    executor: Executor,
-    in_flight: int,
+    task: Task,
+    workers: Workers,
     stopped: threading.Event,
     watch: Watch,
 ) -> None:
-    """Compute and write the chunks `todo`; until `stopped`, `in_flight` of them are submitted at any time."""
+    """Compute and write the chunks `todo`; until `stopped`, as many are in flight as `workers` want."""
     sizes = {chunk: last - first for chunk in todo for first, last in [store.layout.span(chunk)]}
     left, done, total = iter(todo), store.layout.n_points - sum(sizes.values()), store.layout.n_points
     waiting: dict[Future[dict[str, NDArray]], int] = {}
     told = False
     watch.update("networks", done, total)
     while True:
-        while len(waiting) < in_flight and not stopped.is_set() and (chunk := next(left, None)) is not None:
-            waiting[executor.submit(task, definition.columns(*store.layout.span(chunk)))] = chunk
+        room = 0 if stopped.is_set() else workers.in_flight() - len(waiting)
+        for chunk in islice(left, max(room, 0)):
+            waiting[workers.submit(task, definition.columns(*store.layout.span(chunk)))] = chunk
         if not waiting:
             return
         if stopped.is_set() and not told:
             told = True
-            for future in [future for future in waiting if future.cancel()]:
-                del waiting[future]
             watch.note(f"finishing the {len(waiting)} chunks in flight; Ctrl-C again stops at once")
         for future in wait(waiting, TICK, FIRST_COMPLETED).done:
             chunk = waiting.pop(future)

@@ -265,9 +265,9 @@ def locked(path: Path) -> Iterator[None]:
 def open_sweep(path: str | os.PathLike[str], note: Callable[[str], None] = lambda _: None) -> xr.Dataset:
     """A sweep's Dataset, read from `path` as its values are asked for; NaN where a point has no value.
 
-    The same as `xr.open_zarr(path)` without the marks of its chunks, and with mistakes in one line. `note` is told when the sweep is not complete. Raises
-    InputError if there is no sweep, it is newer than this code, or unreadable; what is read later is guarded by
-    `reading`.
+    The same as `xr.open_zarr(path)` without the marks of its chunks, and with mistakes in one line. `note` is told
+    when the sweep is not complete. Raises InputError if there is no sweep, it is newer than this code, or unreadable;
+    what is read later is guarded by `reading`.
     """
     import xarray as xr
 

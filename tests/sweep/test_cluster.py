@@ -1,0 +1,134 @@
+"""Chunks on a real Dask scheduler with worker processes: the same bits as here, also when a worker is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.sweep.fakes import GRID, Recorder, bits, compute, sweep
+from theory_sim.errors import InputError
+from theory_sim.sweep import cluster
+from theory_sim.sweep.cluster import connect
+from theory_sim.sweep.definition import parse_sweep
+from theory_sim.sweep.execution import run
+from theory_sim.sweep.store import UNDONE, SweepStore
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 0.05  # of a point, so that a worker is in the midst of a chunk when it is killed
+
+pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=quiet, stderr=quiet)
+
+
+@contextmanager
+def dask_cluster(
+    folder: Path, n_workers: int
+) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
+    """A scheduler and single-threaded worker processes: its address, the scheduler, the workers."""
+    file = folder / "scheduler.json"
+    processes = [start("dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file))]
+    try:
+        wait_until(file.exists)
+        wait_until(lambda: bool(file.read_text()))
+        address = json.loads(file.read_text())["address"]
+        processes += [start("dask_worker", address, "--nthreads", "1", "--no-nanny") for _ in range(n_workers)]
+        yield address, processes[0], processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class Killer(Recorder):
+    """Kills a process once the first chunks have come back."""
+
+    def __init__(self, victim: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.victim = victim
+        self.killed_at: int | None = None
+
+    def update(self, what: str, done: int, total: int) -> None:
+        super().update(what, done, total)
+        if what == "networks" and done > 0 and self.killed_at is None:
+            os.kill(self.victim.pid, signal.SIGKILL)
+            self.killed_at = done
+
+
+def test_a_killed_worker_is_survived_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("theory_sim.sweep.plan.MOST_POINTS", 4)
+    sweep(tmp_path / "local.zarr")
+    slow = partial(compute, seconds=SECONDS)
+    with dask_cluster(tmp_path, 2) as (address, _, workers):
+        watch = Killer(workers[0])
+        run(parse_sweep(GRID), tmp_path / "dask.zarr", watch, start=connect(address, watch), compute=slow)
+        assert workers[0].poll() == -signal.SIGKILL
+        assert workers[1].poll() is None
+    assert watch.killed_at is not None
+    assert watch.killed_at < 48
+    assert watch.updates[-1] == ("networks", 48, 48)
+    assert SweepStore(tmp_path / "dask.zarr").layout.n_chunks > 8
+    assert bits(tmp_path / "dask.zarr") == bits(tmp_path / "local.zarr")
+
+
+def test_other_code_and_a_lost_scheduler_are_one_line_and_the_sweep_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("theory_sim.sweep.plan.MOST_POINTS", 4)
+    path, slow = tmp_path / "dask.zarr", partial(compute, seconds=SECONDS)
+    with dask_cluster(tmp_path, 1) as (address, scheduler, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(cluster, "_code", lambda: "version 0")
+            with pytest.raises(InputError, match=r"a worker has theory_sim version .*: allowed is .*, version 0"):
+                run(parse_sweep(GRID), path, Recorder(), start=connect(address, Recorder()), compute=compute)
+        assert (SweepStore(path).marks() == UNDONE).all()
+        watch = Killer(scheduler)
+        with pytest.raises(InputError, match=r"is lost .*the same command goes on where it stopped"):
+            run(parse_sweep(GRID), path, watch, start=connect(address, watch), compute=slow)
+    assert 0 < (SweepStore(path).marks() == UNDONE).sum() < SweepStore(path).layout.n_chunks
+    sweep(path)
+    sweep(tmp_path / "local.zarr")
+    assert bits(path) == bits(tmp_path / "local.zarr")
+
+
+def test_no_scheduler_is_one_line_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cluster.CONNECT_SECONDS <= 10
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    begin = time.monotonic()
+    with (
+        pytest.raises(InputError, match=r"--cluster tcp://127\.0\.0\.1:9: no scheduler answers there"),
+        connect("tcp://127.0.0.1:9", Recorder()),
+    ):
+        pass
+    assert time.monotonic() - begin < 4
+    for wrong in ("nonsense://x", "tcp://", ""):
+        with pytest.raises(InputError, match="--cluster "), connect(wrong, Recorder()):
+            pass
+
+
+def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match="'spectral-claims\\[cluster\\]'"), connect("tcp://127.0.0.1:9", Recorder()):
+        pass
