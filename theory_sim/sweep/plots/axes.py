@@ -18,7 +18,9 @@ from theory_sim.sweep.schema import RECORD
 
 Array = NDArray[np.float64]
 FEW = 8  # values up to which each has its own tick, and drawn numbers are not gathered in bins
+SHORT = 4  # characters of a number up to which it is a good tick
 LEAST_RATIO = 4.0  # a narrower range is read as well on a linear axis
+DRAWS_PER_CELL, BINS = 24, (4, 40)  # aimed at where drawn numbers are gathered, and how many bins at least and most
 PAIR_RATIO = 100.0  # two values alone have no spacing: from this ratio on their axis is logarithmic
 
 
@@ -45,10 +47,16 @@ class Levels:
         return isinstance(self.values[0], str)
 
     def text(self, i: int) -> str:
-        """Value i in words, as a title or a line of a legend; the range of a bin."""
+        """Value i in words, as the title of a panel; the range of a bin."""
         if self.is_binned:
             return f"{setting_text(self.key, self.edges[i])} … {value_text(self.edges[i + 1])}"
         return setting_text(self.key, self.values[i])
+
+    def short(self, i: int) -> str:
+        """Value i alone, for a legend under the parameter's label."""
+        if self.is_binned:
+            return f"{value_text(self.edges[i])} … {value_text(self.edges[i + 1])}"
+        return value_text(self.values[i])
 
 
 def is_logarithmic(values: Array) -> bool:
@@ -75,8 +83,13 @@ def cell_edges(positions: Array, logarithmic: bool) -> Array:
     return np.exp(edges) if logarithmic else edges
 
 
-def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, n_bins: int = 24) -> Levels:
-    """The values of a parameter; numbers drawn at random are gathered in `n_bins` bins.
+def n_bins(n_points: int, n_axes: int) -> int:
+    """Bins along each of `n_axes` axes over which `n_points` random points are spread."""
+    return int(np.clip((n_points / DRAWS_PER_CELL) ** (1 / n_axes), *BINS))
+
+
+def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, bins: int = BINS[0]) -> Levels:
+    """The values of a parameter; numbers drawn at random are gathered in `bins` bins.
 
     logarithmic: None decides by the values; a scale that non-positive values do not have is refused by the caller.
     """
@@ -88,7 +101,7 @@ def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, n_bin
         if steps is not None:
             values, label = steps, "training step t"
     if values.dtype.kind not in "iuf":
-        different, codes = _in_order_of_appearance(values)
+        different, codes = _in_order_of_appearance(values) if dim == key else _sorted(values)
         places = np.arange(len(different), dtype=np.float64)
         return Levels(key, label, different, places, cell_edges(places, False), False, xr.DataArray(codes, dims=dim))
     numbers = values.astype(np.float64)
@@ -98,9 +111,9 @@ def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, n_bin
         edges = cell_edges(distinct, log)
         return Levels(key, label, distinct.tolist(), distinct, edges, log, xr.DataArray(codes, dims=dim))
     space = np.geomspace if log else np.linspace
-    edges = np.asarray(space(numbers.min(), numbers.max(), n_bins + 1), dtype=np.float64)
+    edges = np.asarray(space(numbers.min(), numbers.max(), bins + 1), dtype=np.float64)
     centres = np.sqrt(edges[1:] * edges[:-1]) if log else (edges[1:] + edges[:-1]) / 2
-    codes = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, n_bins - 1)
+    codes = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, bins - 1)
     return Levels(key, label, centres.tolist(), centres, edges, log, xr.DataArray(codes, dims=dim), is_binned=True)
 
 
@@ -119,16 +132,22 @@ def _in_order_of_appearance(values: NDArray[np.generic]) -> tuple[list[str], NDA
     return different[order].tolist(), np.argsort(order)[codes]
 
 
+def _sorted(values: NDArray[np.generic]) -> tuple[list[str], NDArray[np.intp]]:
+    different, codes = np.unique(values, return_inverse=True)
+    return different.tolist(), codes
+
+
 def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool = False) -> None:
     """Scale, limits, ticks and label of the x or y axis; an inner one shares the words of its neighbour."""
     axis: MatplotlibAxis = getattr(axes, f"{which}axis")
     if found.logarithmic:
         getattr(axes, f"set_{which}scale")("log")
     getattr(axes, f"set_{which}lim")(found.edges[0], found.edges[-1])
-    if found.is_words or (len(found.values) <= FEW and not found.is_binned):
+    texts = [value_text(value) for value in found.values]
+    short = len(texts) <= FEW and max(map(len, texts)) <= SHORT and not found.is_binned
+    if found.is_words or short:
         axis.set_major_locator(FixedLocator(found.positions.tolist()))
         axis.set_minor_locator(NullLocator())
-        texts = [value_text(value) for value in found.values]
         axis.set_ticklabels(texts)
         if which == "x" and sum(map(len, texts)) > 36:
             axis.set_tick_params(rotation=30)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from theory_sim.sweep.plots.labels import words
 from theory_sim.sweep.plots.quantities import swept, valid
 
-CHARACTERS_PER_INCH = 14  # of a title in the fonts of STYLE
+CHARACTERS_PER_INCH = 12  # of a title in the fonts of STYLE
 HASH = 10  # digits of a commit
 
 
@@ -52,7 +52,14 @@ def commit_text(dataset: xr.Dataset) -> str:
 
 
 def put_title(figure: Figure, headline: str, parts: Sequence[str]) -> None:
-    """The headline, below it the parts that are not empty, wrapped to the figure's width."""
+    """The headline, below it the parts that are not empty, in lines of the figure's width."""
     width = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
-    lines = [*textwrap.wrap(headline, width), *textwrap.wrap("  ·  ".join(part for part in parts if part), width)]
+    lines = [""]
+    for part in filter(None, parts):
+        joined = f"{lines[-1]}  ·  {part}" if lines[-1] else part
+        if len(joined) <= width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    lines = [line for whole in (headline, *lines) for line in textwrap.wrap(whole, width)]
     figure.suptitle("\n".join(lines), fontsize=10, x=0.01, ha="left")

@@ -15,6 +15,7 @@ from theory_sim.sweep.plots.quantities import Quantity
 
 Array = NDArray[np.float64]
 Segments = tuple[Array, NDArray[np.intp], NDArray[np.intp]]  # values in ascending order cell by cell, firsts, counts
+LEAST_DRAWS = 4  # a cell of a random sample with fewer draws says nothing
 NORMAL_95 = 1.959963984540054
 
 
@@ -44,7 +45,7 @@ def _sd(segments: Segments) -> Array:
         return np.asarray(np.sqrt(np.add.reduceat(deviation, first) / (counts - 1)))
 
 
-def _quantile(segments: Segments, share: float) -> Array:
+def _quantile(segments: Segments, share: float | Array) -> Array:
     values, first, counts = segments
     at = share * (counts - 1)
     below, above = np.floor(at).astype(int), np.ceil(at).astype(int)
@@ -63,11 +64,14 @@ STATISTICS: dict[str, Callable[[Segments], Array]] = {
 }
 
 
-def cells(shown: Quantity, axes: Sequence[Levels], statistic: str, unit: xr.DataArray | None = None) -> Cells:
+def cells(
+    shown: Quantity, axes: Sequence[Levels], statistic: str, unit: xr.DataArray | None = None, least: int = 1
+) -> Cells:
     """Reduce the values over all dimensions that the axes do not tell apart; NaN counts for nothing.
 
     unit: codes of what is independent (seeds) where several values share one; the interval is then over units.
-    Means of flags have Wilson's interval, other means Student's, medians that of a notched box plot.
+    Means of flags have Wilson's interval, other means Student's, medians that between two order statistics. Cells with
+    fewer than `least` values get NaN.
     """
     shape = tuple(len(found.values) for found in axes)
     code, size = xr.DataArray(0), int(np.prod(shape, dtype=np.int64))
@@ -85,6 +89,7 @@ def cells(shown: Quantity, axes: Sequence[Levels], statistic: str, unit: xr.Data
         there, segments = _segments(values, codes)
         full[0, there] = STATISTICS[statistic](segments)
         full[1:, there] = _interval(statistic, segments, full[0, there], shown.is_flag, _grouped(values, codes, units))
+    full[:, n < least] = np.nan
     value, low, high = full.reshape(3, *shape)
     return Cells(value, low, high, n.reshape(shape), n_points.reshape(shape))
 
@@ -111,16 +116,26 @@ def _interval(statistic: str, segments: Segments, centre: Array, is_flag: bool, 
     nothing = np.full((2, len(centre)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         if statistic in ("mean", "share") and is_flag:
-            out = _wilson(centre, counts)
+            out = _wilson(centre, _effective(centre, segments, independent))
         elif statistic == "mean":
             half = stdtrit(counts - 1, 0.975) * _sd(independent) / np.sqrt(counts)
             out = np.stack([centre - half, centre + half])
         elif statistic == "median":
-            half = 1.57 * (_quantile(segments, 0.75) - _quantile(segments, 0.25)) / np.sqrt(counts)
-            out = np.stack([centre - half, centre + half])
+            reach = NORMAL_95 / 2 / np.sqrt(counts)
+            out = np.stack([_quantile(segments, np.clip(0.5 + side * reach, 0, 1)) for side in (-1, 1)])
         else:
             return nothing
     return np.where(counts > 1, out, np.nan)
+
+
+def _effective(share: Array, segments: Segments, independent: Segments) -> Array:
+    """How many independent flags would vary as the means of the units do, between the numbers of units and of flags.
+
+    Kish's effective sample size; units that all agree count once each.
+    """
+    units, flags = independent[2].astype(np.float64), segments[2].astype(np.float64)
+    variance = _sd(independent) ** 2
+    return np.clip(np.where(variance > 0, share * (1 - share) * units / variance, units), units, flags)
 
 
 def _wilson(share: Array, n: Array) -> Array:

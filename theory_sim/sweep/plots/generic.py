@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+import textwrap
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -11,19 +13,14 @@ from matplotlib.figure import Figure
 
 from theory_sim.errors import require
 from theory_sim.picture_style import STYLE, WIDE_RANGE
-from theory_sim.sweep.plots.axes import Levels, dress, levels
+from theory_sim.sweep.plots.axes import Levels, dress, levels, n_bins
 from theory_sim.sweep.plots.captions import commit_text, networks_text, over_text, put_title
-from theory_sim.sweep.plots.cells import STATISTICS, Cells, cells
+from theory_sim.sweep.plots.cells import LEAST_DRAWS, STATISTICS, Cells, cells
 from theory_sim.sweep.plots.heat_map import colours_for, draw_colour_bar, draw_heat_map, explain_hatching
 from theory_sim.sweep.plots.lines import draw_line, line_styles
 from theory_sim.sweep.plots.panels import make_panels
 from theory_sim.sweep.plots.quantities import BEYOND, Quantity, quantity, require_parameter
 from theory_sim.sweep.plots.selection import select
-
-LEAST_DRAWS = 4  # a cell of a random sample with fewer draws says nothing
-DRAWS_PER_CELL = 16  # aimed at when bins are chosen
-PANEL_BINS = 4  # drawn numbers as panels or lines
-BINS = (4, 40)
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,8 @@ class _View:
         unit = None
         if "seed" in self.averaged and dims:
             unit = xr.DataArray(np.arange(self.dataset.sizes["seed"]), dims="seed")
-        found = cells(self.shown, list(self.axes.values()), self.statistic, unit)
-        if self.is_drawn:
-            found = replace(found, value=np.where(found.n < LEAST_DRAWS, np.nan, found.value))
-        return found
+        least = LEAST_DRAWS if self.is_drawn else 1
+        return cells(self.shown, list(self.axes.values()), self.statistic, unit, least)
 
     @property
     def is_drawn(self) -> bool:
@@ -88,10 +83,9 @@ class _View:
         """The statistic and the value it is of, for an axis or a colour bar."""
         if self.is_share:
             return f"share: {self.shown.label}"
-        return f"{self.statistic} of {self.shown.label}" if self.averaged else self.shown.label
+        return f"{self.statistic} of {self.shown.label}" if self.averaged or self.is_drawn else self.shown.label
 
     def title(self, figure: Figure, fixed: list[str], found: Cells) -> None:
-        what = self.shown.label[:1].upper() + self.shown.label[1:] if self.is_share else self.shown.label
         word = "share" if self.is_share else self.statistic
         over = over_text(self.dataset, self.averaged)
         if self.is_drawn:
@@ -105,7 +99,7 @@ class _View:
             *fixed,
             commit_text(self.dataset),
         ]
-        put_title(figure, what, parts)
+        put_title(figure, self.shown.label, parts)
 
 
 def plot_values(dataset: xr.Dataset, request: Request) -> Figure:
@@ -163,17 +157,18 @@ def _averaged(shown: Quantity, drawn: set[str], over: tuple[str, ...] | None) ->
 
 def _axes(dataset: xr.Dataset, request: Request, shown: Quantity) -> dict[str, Levels]:
     """Levels of everything shown: facet and row outermost, then x, then y or hue."""
-    n = int(shown.values.size)
-    n_bins = int(np.clip(n / DRAWS_PER_CELL if request.y is None else np.sqrt(n / DRAWS_PER_CELL), *BINS))
     out: dict[str, Levels] = {}
     for option in ("--facet", "--row"):
         if option in request.shown:
-            out[option] = levels(dataset, request.shown[option], n_bins=PANEL_BINS)
-    out["--x"] = levels(dataset, request.x, request.log_x, n_bins)
+            out[option] = levels(dataset, request.shown[option])
+    hue = levels(dataset, request.hue) if request.hue else None
+    told_apart = math.prod(len(found.values) for found in (*out.values(), hue) if found)
+    bins = n_bins(shown.values.size // told_apart, 2 if request.y else 1)
+    out["--x"] = levels(dataset, request.x, request.log_x, bins)
     if request.y:
-        out["--y"] = levels(dataset, request.y, request.log_y, n_bins)
-    if request.hue:
-        out["--hue"] = levels(dataset, request.hue, n_bins=PANEL_BINS)
+        out["--y"] = levels(dataset, request.y, request.log_y, bins)
+    if hue:
+        out["--hue"] = hue
     for option in ("--x", "--y"):
         found = out.get(option)
         if found and found.logarithmic:
@@ -188,9 +183,9 @@ def _heat_maps(view: _View, fixed: list[str], request: Request) -> Figure:
     _require_positive(found, request)
     colours = colours_for(found.value, is_share=view.is_share, logarithmic=request.log_value)
     for panel in panels:
-        mesh = draw_heat_map(
-            panel.axes, view.axes["--x"], view.axes["--y"], found.value[panel.index], colours, panel.inner
-        )
+        x, y = view.axes["--x"], view.axes["--y"]
+        mesh = draw_heat_map(panel.axes, x, y, found.value[panel.index], colours, panel.inner)
+        panel.put_y_label(y.label)
     draw_colour_bar(figure, mesh, [panel.axes for panel in panels], view.label)
     if np.isnan(found.value).any():
         fewer = f" (fewer than {LEAST_DRAWS} draws)" if view.is_drawn else ""
@@ -212,7 +207,7 @@ def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
             index = (*panel.index, slice(None), *((i,) if hue else ()))
             place = 2 * (i + 0.5) / len(styles) - 1
             band = np.stack([found.low[index], found.high[index]])
-            draw_line(panel.axes, x, found.value[index], band, style, hue.text(i) if hue else "_nolegend_", place)
+            draw_line(panel.axes, x, found.value[index], band, style, hue.short(i) if hue else "_nolegend_", place)
         dress(panel.axes, "x", x, is_inner=panel.inner[0])
         if logarithmic:
             panel.axes.set_yscale("log", nonpositive="mask")
@@ -220,10 +215,10 @@ def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
             panel.axes.set_ylim(-0.03, 1.03)
         panel.axes.grid(color="0.9", lw=0.6)
         panel.axes.set_axisbelow(True)
-        panel.axes.set_ylabel("" if panel.inner[1] else _wrapped(view.label, len(panels)))
+        panel.put_y_label(_wrapped(view.label, len(panels)))
     if hue:
         handles, texts = panels[0].axes.get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside right upper", title=_wrapped(hue.label, 9), alignment="left")
+        figure.legend(handles, texts, loc="outside right center", title=_wrapped(hue.label, 9), alignment="left")
     interval = "bands: 95 % interval" if np.isfinite(found.low).any() else ""
     if interval and "seed" in view.averaged and len(view.averaged) > 1:
         interval += " over seeds"
@@ -232,9 +227,7 @@ def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
 
 
 def _wrapped(text: str, n_panels: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, 52 if n_panels == 1 else 34))
+    return "\n".join(textwrap.wrap(text, 52 if n_panels == 1 else 36))
 
 
 def _require_positive(found: Cells, request: Request) -> None:

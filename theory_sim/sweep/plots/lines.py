@@ -40,7 +40,7 @@ def draw_line(
     label: str, place: float = 0.0,
 ) -> None:  # fmt: skip
     """values (x,) with band (2, x) around them; over words, marks with bars, moved aside by `place` (-1 ... 1)."""
-    if x.is_words:
+    if x.is_words:  # no order, so nothing to join
         at = x.positions + place * DODGE / 2
         reach = np.nan_to_num(np.abs(band - values))
         marks = {"color": style["color"], "marker": style["marker"], "ls": "none"}

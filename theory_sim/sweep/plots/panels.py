@@ -15,17 +15,26 @@ from theory_sim.sweep.plots.axes import Levels
 
 MOST = 24  # panels that a reader can still compare
 SIDE = 4  # panels side by side before they wrap
-ALONE, TOGETHER = (6.2, 4.4), (3.3, 2.9)  # width and height of a panel in inches
+ALONE, TOGETHER = (6.2, 4.4), (3.0, 2.7)  # width and height of a panel in inches
 ROOM = (1.6, 1.2)  # for colour bar and titles
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: which value of `facet` and of `row` it shows, and whether its axes lack their words."""
+    """One panel: which value of `facet` and of `row` it shows; whether its x and y axis lack their words.
+
+    row_text: the value of `row`, at the first panel of each row, else "".
+    """
 
     axes: Axes
     index: tuple[int, ...]
     inner: tuple[bool, bool]
+    row_text: str
+
+    def put_y_label(self, text: str) -> None:
+        """Label the y axis, unless a neighbour has it, and the row."""
+        if not self.inner[1]:
+            self.axes.set_ylabel(f"{self.row_text}\n{text}" if self.row_text else text)
 
 
 def make_panels(facet: Levels | None, row: Levels | None) -> tuple[Figure, list[Panel]]:
@@ -53,7 +62,8 @@ def _panels(grid: list[list[Axes]], facet: Levels | None, row: Levels | None, n:
     for i in range(n):
         down, right = divmod(i, columns)
         axes = grid[down][right]
-        index = tuple(([right] if row else [i]) if facet else []) + ((down,) if row else ())
-        shown = [found for found in (facet, row) if found]
-        axes.set_title("\n".join(found.text(k) for found, k in zip(shown, index, strict=True)), fontsize=9)
-        yield Panel(axes, index, (i + columns < n, right > 0))
+        index = (*((right if row else i,) if facet else ()), *((down,) if row else ()))
+        if facet and (row is None or down == 0):
+            axes.set_title(facet.text(index[0]), fontsize=9)
+        row_text = row.text(down) if row and right == 0 else ""
+        yield Panel(axes, index, (i + columns < n, right > 0), row_text)

@@ -8,9 +8,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from theory_sim.picture_style import STYLE, new_figure
-from theory_sim.sweep.plots.axes import Levels, dress, levels
+from theory_sim.sweep.plots.axes import Levels, dress, levels, n_bins
 from theory_sim.sweep.plots.captions import commit_text, networks_text, over_text, put_title
-from theory_sim.sweep.plots.cells import cells
+from theory_sim.sweep.plots.cells import LEAST_DRAWS, cells
 from theory_sim.sweep.plots.heat_map import colours_for, draw_colour_bar, draw_heat_map, explain_hatching
 from theory_sim.sweep.plots.lines import draw_line, line_styles
 from theory_sim.sweep.plots.quantities import parameters, quantity
@@ -25,7 +25,6 @@ PREFERRED = (
     *RATES, "alpha", "cutoff", "relative_residual", "residual", "label", "width", "weight_scale", "sharpness", "alpha0",
     "dim", "tile_size", "n_steps", "leak",
 )  # fmt: skip
-LEAST_DRAWS, N_BINS = 4, 20
 MOST_ROWS = 4
 
 
@@ -50,28 +49,27 @@ def plot_phases(dataset: xr.Dataset) -> Figure | None:
     keys = choose_axes(dataset)
     if not keys:
         return None
-    axes = [levels(dataset, key, n_bins=N_BINS) for key in keys]
+    row = activations(dataset)
+    bins = n_bins(dataset["tau_final"].size // (len(row.values) if row else 1), len(keys))
+    axes = [levels(dataset, key, bins=bins) for key in keys]
     drawn = {str(dataset[key].dims[0]) for key in [*keys, "activation"] if key in dataset.coords}
     over = over_text(dataset, [str(dim) for dim in quantity(dataset, "eq12").values.dims if dim not in drawn])
     over = "the draws in each cell" if "sample" in drawn else over
     with rc_context(STYLE):
-        figure = _maps(dataset, axes) if len(axes) == 2 else _curves(dataset, axes[0])
+        figure = _maps(dataset, axes, row) if len(axes) == 2 else _curves(dataset, axes[0], row)
         parts = [f"shares over {over}" if over else "", networks_text(dataset), commit_text(dataset)]
         put_title(figure, "Where the hypotheses and conclusions of Theorems 1 and 3 hold", parts)
     return figure
 
 
-def _maps(dataset: xr.Dataset, axes: list[Levels]) -> Figure:
-    row = activations(dataset)
+def _maps(dataset: xr.Dataset, axes: list[Levels], row: Levels | None) -> Figure:
     n_rows = len(row.values) if row else 1
     figure = new_figure(12.2, 3.1 * n_rows + 1.4)
     grid = figure.subplots(n_rows, len(SHARES), squeeze=False, sharex=True, sharey=True)
     colours = colours_for(np.zeros(0), is_share=True)
-    hatched = False
+    hatched, least = False, LEAST_DRAWS if any(axis.is_binned for axis in axes) else 1
     for j, name in enumerate(SHARES):
-        found = cells(quantity(dataset, name), [row, *axes] if row else axes, "share")
-        least = LEAST_DRAWS if any(axis.is_binned for axis in axes) else 1
-        shares = np.where(found.n >= least, found.value, np.nan)
+        shares = cells(quantity(dataset, name), [row, *axes] if row else axes, "share", least=least).value
         hatched |= bool(np.isnan(shares).any())
         for i in range(n_rows):
             panel, values = grid[i, j], shares[i] if row else shares
@@ -82,12 +80,12 @@ def _maps(dataset: xr.Dataset, axes: list[Levels]) -> Figure:
                 panel.set_ylabel(f"{row.text(i)}\n{panel.get_ylabel()}")
     draw_colour_bar(figure, mesh, list(grid.flat), "share of the networks")
     if hatched:
-        explain_hatching(figure, "no network to judge: invalid, no result, or (b) none starts below τ(x)")
+        fewer = f"fewer than {least} networks" if least > 1 else "no network"
+        explain_hatching(figure, f"{fewer} to judge: invalid, no result, or in (b) none that starts below τ(x)")
     return figure
 
 
-def _curves(dataset: xr.Dataset, x: Levels) -> Figure:
-    hue = activations(dataset)
+def _curves(dataset: xr.Dataset, x: Levels, hue: Levels | None) -> Figure:
     figure = new_figure(12.2, 4.2)
     grid = figure.subplots(1, len(SHARES), sharey=True)
     for panel, name, title in zip(grid, SHARES, TITLES, strict=True):
@@ -95,12 +93,12 @@ def _curves(dataset: xr.Dataset, x: Levels) -> Figure:
         for i, style in enumerate(line_styles(hue)):
             at = (slice(None), i) if hue else (slice(None),)
             band = np.stack([found.low[at], found.high[at]])
-            draw_line(panel, x, found.value[at], band, style, hue.text(i) if hue else "_nolegend_")
+            draw_line(panel, x, found.value[at], band, style, hue.short(i) if hue else "_nolegend_")
         dress(panel, "x", x)
         panel.set_ylim(-0.03, 1.03)
         panel.set_title(title)
         panel.grid(color="0.9", lw=0.6)
     grid[0].set_ylabel("share of the networks (bands: 95 % interval)")
     if hue:
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", title=hue.label)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", title=hue.label)
     return figure

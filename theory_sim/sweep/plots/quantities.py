@@ -115,7 +115,7 @@ def quantity(dataset: xr.Dataset, name: str) -> Quantity:
             label = f"{chosen[0]}, as {chosen[1]}: "
         else:
             label = ""
-        label += "the run meets its hypotheses" if variable == "hypotheses" else "the run agrees, of runs judged"
+        label += "the run meets its hypotheses" if variable == "hypotheses" else "the run agrees (of those judged)"
         return Quantity(name, known, label, True)
     if chosen:
         code = _meanings(dataset[variable])[chosen[0]]

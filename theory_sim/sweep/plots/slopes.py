@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from theory_sim.picture_style import BLUE, GREEN, GREY, RED, STYLE, new_figure
 from theory_sim.sweep.plots.axes import Levels, dress, levels
-from theory_sim.sweep.plots.captions import commit_text, networks_text, over_text, put_title
+from theory_sim.sweep.plots.captions import commit_text, networks_text, put_title
 from theory_sim.sweep.plots.phase import RATES, activations
 from theory_sim.sweep.plots.quantities import parameters, quantity
 from theory_sim.sweep.plots.selection import coordinate
@@ -101,13 +101,9 @@ def plot_slopes(dataset: xr.Dataset) -> Figure | None:
         for j, key in enumerate(keys):
             for i in range(n_rows):
                 _draw(grid[i, j], dataset, levels(dataset, key, True, N_BINS), (row, i) if row else None)
-        dims = [str(dim) for dim in dataset["tau_final"].dims if dim != "activation"]
-        shown = {str(dataset[key].dims[0]) for key in keys if key in dataset.coords} if len(keys) == 1 else set()
-        over = over_text(dataset, [dim for dim in dims if dim not in shown])
-        alike = " (but the axis)" if len(keys) > 1 else ""
         parts = [
-            f"median{alike} over {over}, shaded: middle half" if over else "",
-            f"slopes ± 95 % interval by least squares over single runs above {ROUND_OFF:g} that did not diverge",
+            "median of all networks that share the value on the axis, shaded: middle half",
+            f"slopes ± 95 % interval: least squares over single runs above {ROUND_OFF:g} that did not diverge",
             networks_text(dataset),
             commit_text(dataset),
         ]
@@ -126,14 +122,16 @@ def _draw(axes: Axes, dataset: xr.Dataset, x: Levels, row: tuple[Levels, int] | 
             quartiles[:, code] = np.quantile(residual[codes == code], [0.25, 0.5, 0.75])
         resolved = residual > ROUND_OFF
         fit = fit_slope(at[resolved], residual[resolved], unit[resolved]) if resolved.mean() > 0.5 else None
-        text = fit.text if fit else "round-off"
+        text = fit.text if fit else "mostly round-off"
         axes.plot(x.positions, quartiles[1], ms=4, lw=1.5, label=f"{label}: {text}", **style)
-        axes.fill_between(x.positions, quartiles[0], quartiles[2], color=style["color"], alpha=0.15, lw=0)
+        axes.fill_between(x.positions, quartiles[0], quartiles[2], color=style["color"], alpha=0.12, lw=0)
         smallest = min(smallest, float(np.nanmin(quartiles[0])))
     axes.set_yscale("log", nonpositive="mask")
     dress(axes, "x", x)
     if smallest < ROUND_OFF:
-        axes.axhspan(0, ROUND_OFF, color=GREY, alpha=0.12, lw=0, zorder=0, label="round-off")
+        limits = axes.get_ylim()
+        axes.axhspan(limits[0], ROUND_OFF, color=GREY, alpha=0.15, lw=0, zorder=0, label="round-off")
+        axes.set_ylim(limits)
     axes.set_ylabel("largest residual of τ over all steps")
     if row:
         axes.set_title(row[0].text(row[1]))
