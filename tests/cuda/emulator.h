@@ -1,0 +1,161 @@
+// Runs CUDA C++ kernels on the CPU: one fiber per CUDA thread, one block after another. g++ includes this header before an
+// unmodified .cu source (-include emulator.h); NVRTC never sees it. The scheduler is in emulator_runtime.cpp.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <typeinfo>
+#include <utility>
+#define EMULATED 1
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __noinline__ __attribute__((noinline))
+#define __constant__
+#define __shared__ static
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+#define DYNAMIC_SHARED(T, name) T* name = (T*)emulator_dynamic_shared()  // GPU: extern __shared__ T name[]
+#define EMULATOR_FN static inline __attribute__((no_sanitize("thread")))
+
+struct uint3 { unsigned x, y, z; };
+struct dim3 { unsigned x = 1, y = 1, z = 1; };
+struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(16) double2 { double x, y; };
+EMULATOR_FN double2 make_double2(double x, double y) { return {x, y}; }
+
+extern "C" {
+extern uint3 emulator_thread, emulator_block;
+extern dim3 emulator_block_dim, emulator_grid_dim;
+void emulator_syncthreads(int line);
+int emulator_sync_reduce(int line, int predicate, int operation);
+void* emulator_warp_slot(unsigned mask);                  // this lane's 128-byte slot of the current phase
+void emulator_warp_sync(unsigned mask, int line);         // all lanes of mask arrive; then their slots are readable
+void* emulator_warp_peer(unsigned mask, int lane);        // a lane's slot of the phase just completed
+int emulator_lane();
+unsigned emulator_alive_mask();
+void* emulator_dynamic_shared();
+void emulator_atomic(void* p, int size);                  // tells the race checker
+void emulator_register(const char* name, void (*thunk)(void**), const char* signature);
+}
+#define threadIdx emulator_thread
+#define blockIdx emulator_block
+#define blockDim emulator_block_dim
+#define gridDim emulator_grid_dim
+constexpr int warpSize = 32;
+
+// Barriers. Each carries its source line: threads that meet at different lines are an error.
+#define __syncthreads() emulator_syncthreads(__LINE__)
+#define __syncthreads_count(p) emulator_sync_reduce(__LINE__, (p) != 0, 0)
+#define __syncthreads_and(p) emulator_sync_reduce(__LINE__, (p) != 0, 1)
+#define __syncthreads_or(p) emulator_sync_reduce(__LINE__, (p) != 0, 2)
+EMULATOR_FN void emulator_syncwarp(int line, unsigned mask = 0xffffffffu)
+{
+    emulator_warp_slot(mask);
+    emulator_warp_sync(mask, line);
+}
+#define __syncwarp(...) emulator_syncwarp(__LINE__ __VA_OPT__(, ) __VA_ARGS__)
+EMULATOR_FN void __threadfence() {}
+EMULATOR_FN void __threadfence_block() {}
+
+// Warp shuffles and votes: every lane leaves its value in its slot, all arrive, then the wanted slot is read.
+template <class T>
+EMULATOR_FN T emulator_shuffle(int line, unsigned mask, T value, int source, int lane, int width)
+{
+    static_assert(sizeof(T) <= 16, "shuffle type");
+    memcpy(emulator_warp_slot(mask), &value, sizeof(T));
+    emulator_warp_sync(mask, line);
+    if (source / width != lane / width || source < 0) source = lane;  // out of the segment: own value
+    T result;
+    memcpy(&result, emulator_warp_peer(mask, source), sizeof(T));
+    return result;
+}
+template <class T> EMULATOR_FN T emulator_shuffle_down(int line, unsigned mask, T value, unsigned delta, int width = 32)
+{
+    const int lane = emulator_lane();
+    return emulator_shuffle(line, mask, value, lane + (int)delta, lane, width);
+}
+template <class T> EMULATOR_FN T emulator_shuffle_xor(int line, unsigned mask, T value, int bits, int width = 32)
+{
+    const int lane = emulator_lane();
+    return emulator_shuffle(line, mask, value, lane ^ bits, lane, width);
+}
+template <class T> EMULATOR_FN T emulator_shuffle_index(int line, unsigned mask, T value, int source, int width = 32)
+{
+    const int lane = emulator_lane();
+    return emulator_shuffle(line, mask, value, lane / width * width + (source & (width - 1)), lane, width);
+}
+#define __shfl_down_sync(...) emulator_shuffle_down(__LINE__, __VA_ARGS__)
+#define __shfl_xor_sync(...) emulator_shuffle_xor(__LINE__, __VA_ARGS__)
+#define __shfl_sync(...) emulator_shuffle_index(__LINE__, __VA_ARGS__)
+EMULATOR_FN unsigned emulator_ballot(int line, unsigned mask, int predicate)
+{
+    *(int*)emulator_warp_slot(mask) = predicate != 0;
+    emulator_warp_sync(mask, line);
+    unsigned result = 0, live = emulator_alive_mask() & mask;
+    for (int i = 0; i < 32; ++i)
+        if (live >> i & 1) result |= (unsigned)*(int*)emulator_warp_peer(mask, i) << i;
+    return result;
+}
+#define __ballot_sync(mask, p) emulator_ballot(__LINE__, mask, p)
+#define __any_sync(mask, p) (emulator_ballot(__LINE__, mask, p) != 0)
+#define __all_sync(mask, p) (emulator_ballot(__LINE__, mask, !(p)) == 0)
+
+// Atomics: fibers never pre-empt one another, so that a plain read, change and write is atomic.
+#define EMULATOR_ATOMIC(name, expression)                \
+    template <class T, class U> EMULATOR_FN T name(T* p, U operand) \
+    {                                                    \
+        emulator_atomic(p, sizeof(T));                   \
+        T old = *p, value = (T)operand;                  \
+        *p = (expression);                               \
+        return old;                                      \
+    }
+EMULATOR_ATOMIC(atomicAdd, old + value)
+EMULATOR_ATOMIC(atomicMax, old > value ? old : value)
+EMULATOR_ATOMIC(atomicMin, old < value ? old : value)
+EMULATOR_ATOMIC(atomicExch, value)
+
+// Arithmetic with a stated rounding, bit casts and wide products; g++ is told never to contract a*b+c.
+using std::isnan;
+using std::max;
+using std::min;
+EMULATOR_FN double __dadd_rn(double a, double b) { return a + b; }
+EMULATOR_FN double __dsub_rn(double a, double b) { return a - b; }
+EMULATOR_FN double __dmul_rn(double a, double b) { return a * b; }
+EMULATOR_FN double __ddiv_rn(double a, double b) { return a / b; }
+EMULATOR_FN double __dsqrt_rn(double a) { return sqrt(a); }
+EMULATOR_FN double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
+EMULATOR_FN long long __double_as_longlong(double x) { long long r; memcpy(&r, &x, 8); return r; }
+EMULATOR_FN double __longlong_as_double(long long x) { double r; memcpy(&r, &x, 8); return r; }
+EMULATOR_FN unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+EMULATOR_FN unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+{
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+EMULATOR_FN int __popc(unsigned x) { return __builtin_popcount(x); }
+EMULATOR_FN int __ffs(int x) { return __builtin_ffs(x); }
+EMULATOR_FN int __clz(int x) { return x ? __builtin_clz(x) : 32; }
+template <class T> static inline T __ldg(const T* p) { return *p; }
+
+// The table of kernels: emulator.py appends EMULATOR_EXPORT("row_sum<float,128>", row_sum<float,128>) lines.
+template <class F> struct emulator_kernel;
+template <class... A> struct emulator_kernel<void(A...)> {
+    template <void (*K)(A...), size_t... I> static void call(void** a, std::index_sequence<I...>) { K(*(A*)a[I]...); }
+    template <void (*K)(A...)> static void thunk(void** a) { call<K>(a, std::index_sequence_for<A...>{}); }
+    template <void (*K)(A...)> static void add(const char* name)
+    {
+        static char signature[1024];
+        size_t n = 0;
+        for (const char* type : {typeid(A).name()...}) n += snprintf(signature + n, sizeof signature - n, "%s ", type);
+        emulator_register(name, &thunk<K>, signature);
+    }
+};
+#define EMULATOR_JOIN_(a, b) a##b
+#define EMULATOR_JOIN(a, b) EMULATOR_JOIN_(a, b)
+#define EMULATOR_EXPORT(name, ...)                   \
+    static int EMULATOR_JOIN(emulator_entry_, __COUNTER__) = \
+        (emulator_kernel<decltype(__VA_ARGS__)>::template add<__VA_ARGS__>(name), 0);
