@@ -14,6 +14,7 @@ import typer
 from theory_sim.claims.command import replay, verify
 from theory_sim.errors import InputError
 from theory_sim.simulation.command import simulate
+from theory_sim.sweep.command import sweep
 from theory_sim.sweep.plots.command import plot
 
 OK, WRONG, INTERRUPTED = 0, 2, 130
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(replay)
 app.command()(simulate)
+app.command()(sweep)
 app.command()(plot)
 
 

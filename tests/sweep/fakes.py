@@ -16,8 +16,6 @@ from theory_sim.sweep.definition import Recording, SweepDefinition, parse_sweep
 from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.plan import Contents
 from theory_sim.sweep.progress import Watch
-from theory_sim.sweep.schema import variables
-from theory_sim.sweep.validity import REASONS
 
 GRID: dict[str, Any] = {
     "run": {"dim": 33, "cutoff": 4, "width": 8, "n_steps": 20},
@@ -42,17 +40,20 @@ INVALID: dict[str, Any] = {
 
 
 def compute(
-    columns: dict[str, NDArray], recording: Recording, n_frequency: int, *, device: str = "cpu", seconds: float = 0.0
+    columns: dict[str, NDArray],
+    recording: Recording,
+    n_frequency: int,
+    *,
+    attack: bool = False,
+    device: str = "cpu",
+    seconds: float = 0.0,
 ) -> dict[str, NDArray]:
     """Numbers in the place of results, `seconds` of work a point; where their sine is large, NaNs of either sign."""
     n = len(columns["seed"])
     time.sleep(seconds * n)
     point = columns["alpha"] + 7 * columns["seed"] + columns["dim"] + columns["weight_scale"] + columns["n_steps"] / 9
     point = point + np.array([len(word) for word in columns["activation"]], float) + columns["cutoff"]
-    attacks = bool((columns["attack"] != "fgm").any()) or recording.spectra == "complex"
-    found = variables(recording.spectra, attacks, REASONS)
-    contents = Contents(recording, found, n_frequency)
-    out = contents.empty(n)
+    out = Contents(recording, attack, n_frequency).empty(n)
     for k, (name, values) in enumerate(out.items()):
         shape = (n, *(1,) * (values.ndim - 1))
         inner = np.arange(values[0].size, dtype=float).reshape(values.shape[1:])

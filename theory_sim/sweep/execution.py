@@ -43,7 +43,7 @@ def compute_points(contents: Contents, compute: Compute, device: str, columns: C
     out["reason"][:] = codes
     if valid.any():
         chosen = {key: values[valid] for key, values in columns.items()}
-        found = compute(chosen, contents.recording, contents.n_frequency, device=device)
+        found = compute(chosen, contents.recording, contents.n_frequency, attack=contents.attack, device=device)
         for name, values in out.items():
             values[valid] = found[name]
     for values in out.values():

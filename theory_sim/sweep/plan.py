@@ -26,19 +26,23 @@ WEIGHT_SECONDS, STEP_SECONDS = 1e-8, 2e-8
 
 @dataclass(frozen=True)
 class Contents:
-    """What is stored of each point. n_frequency: bins of the longest spectrum, 0 if none is stored."""
+    """What is stored of each point. attack: whether any is attacked; n_frequency: bins of a spectrum, 0: none stored."""
 
     recording: Recording
-    variables: list[Variable]
+    attack: bool
     n_frequency: int
 
     @classmethod
     def of(cls, definition: SweepDefinition) -> Contents:
         """What the definition asks for."""
-        spectra = definition.recording.spectra
-        attacks = set(definition.values("attack").tolist()) != {"fgm"}
-        n_frequency = _n_frequency(definition) if spectra != "none" else 0
-        return cls(definition.recording, variables(spectra, attacks, REASONS), n_frequency)
+        attack = set(definition.values("attack").tolist()) != {"fgm"}
+        n_frequency = _n_frequency(definition) if definition.recording.spectra != "none" else 0
+        return cls(definition.recording, attack, n_frequency)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables, in the order of the schema."""
+        return variables(self.recording.spectra, self.attack, REASONS)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -95,17 +95,23 @@ class SweepStore:
                 continue  # half-written
         return marks
 
-    def read(self, chunk: int) -> Values:
-        """All variables of a chunk, the points in their order along the leading axis. InputError if it is damaged."""
+    def flags(self, name: str) -> dict[int, str]:
+        """The meaning of each value of a variable of codes; empty for others."""
+        attributes = self._arrays[name].attrs
+        meanings = str(attributes.get("flag_meanings", "")).split()
+        return dict(zip(attributes.get("flag_values", ()), meanings, strict=True))  # type: ignore[arg-type]
+
+    def read(self, chunk: int, names: Sequence[str] | None = None) -> Values:
+        """Variables of a chunk (all by default), its points along the leading axis. InputError if it is damaged."""
         try:
-            return self._read(chunk)
+            return self._read(chunk, self.names if names is None else names)
         except UNREADABLE as error:
             raise InputError(f"{self.path}: chunk {chunk} is damaged ({error}); {REPAIR}") from None
 
-    def _read(self, chunk: int) -> Values:
+    def _read(self, chunk: int, names: Sequence[str]) -> Values:
         region, n_swept = self.layout.region(chunk), len(self.layout.shape)
         found = {}
-        for name in self.names:
+        for name in names:
             values = np.asarray(self._arrays[name][region])
             found[name] = values.reshape(-1, *values.shape[n_swept:])
         return found
@@ -142,7 +148,7 @@ class SweepStore:
         marked, damaged = np.flatnonzero(marks != UNDONE), []
         for done, chunk in enumerate(map(int, marked), 1):
             try:
-                whole = self._checksum(self._read(chunk)) == marks[chunk]
+                whole = self._checksum(self._read(chunk, self.names)) == marks[chunk]
             except UNREADABLE:
                 whole = False
             if not whole:
