@@ -18,6 +18,7 @@ TOLERANCES = {
     "ulp": Tolerance(2.0, "in units in the last place: what the compiled exp and log1p promise"),
     "spectrum": Tolerance(1e-13, "an explicit O(d²) sum over up to 2^10 terms beside the FFT"),
     "engines": Tolerance(2e-12, "two orders of summation over <= 100 steps; the promise to users is 1e-10"),
+    "single": Tolerance(1e-6, "float32 sums of 32 terms"),
     "engines_unstable": Tolerance(4.0, "in units of what one-ulp perturbations of the start do to the reference"),
     "long_run": Tolerance(1e-10, "10^6 roundings that add up in the stepping engine, none in the closed form"),
     "identity": Tolerance(3e-12, "exact laws evaluated through differences of energies or of whole runs"),
