@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
-@lru_cache(maxsize=1)
+@cache
 def build_folder() -> Path:
     """Where compiled kernels are kept for this run of the tests."""
     return Path(tempfile.mkdtemp(prefix="theory_sim_kernels_"))
@@ -34,7 +34,7 @@ def generator_source() -> str:
     return source(FILES[:1]) + "\n" + (HERE / "generator.cu").read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=None)
+@cache
 def module(code: str, kernels: tuple[str, ...], mode: str = "fast") -> EmulatedModule:
     """`code` compiled once in each mode."""
     return EmulatedModule(code, kernels, build_folder(), mode)

@@ -37,7 +37,7 @@ void* emulator_warp_slot(unsigned mask);                  // this lane's 128-byt
 void emulator_warp_sync(unsigned mask, int line);         // all lanes of mask arrive; then their slots are readable
 void* emulator_warp_peer(unsigned mask, int lane);        // a lane's slot of the phase just completed
 int emulator_lane();
-unsigned emulator_alive_mask();
+unsigned emulator_peer_mask();                            // the lanes that took part in that phase
 void* emulator_dynamic_shared();
 void emulator_atomic(void* p, int size);                  // tells the race checker
 void emulator_register(const char* name, void (*thunk)(void**), const char* signature);
@@ -96,9 +96,9 @@ EMULATOR_FN unsigned emulator_ballot(int line, unsigned mask, int predicate)
 {
     *(int*)emulator_warp_slot(mask) = predicate != 0;
     emulator_warp_sync(mask, line);
-    unsigned result = 0, live = emulator_alive_mask() & mask;
+    unsigned result = 0;
     for (int i = 0; i < 32; ++i)
-        if (live >> i & 1) result |= (unsigned)*(int*)emulator_warp_peer(mask, i) << i;
+        if (emulator_peer_mask() >> i & 1) result |= (unsigned)*(int*)emulator_warp_peer(mask, i) << i;
     return result;
 }
 #define __ballot_sync(mask, p) emulator_ballot(__LINE__, mask, p)

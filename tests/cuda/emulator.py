@@ -35,7 +35,10 @@ class EmulatorError(RuntimeError):
 
 
 class EmulatedModule:
-    """As cupy.RawModule: `get_function(name)` of the kernels in `code`. mode: of FLAGS; folder: keeps the compiled code."""
+    """As cupy.RawModule: `get_function(name)` of the kernels in `code`.
+
+    mode: of FLAGS; folder: where the compiled code is kept. Raises EmulatorError on code that does not compile.
+    """
 
     def __init__(self, code: str, kernels: Sequence[str], folder: Path, mode: str = "fast") -> None:
         exports = "".join(f'EMULATOR_EXPORT("{name}", {name})\n' for name in kernels)
@@ -72,14 +75,12 @@ class EmulatedModule:
         assert launch is not None
         base = launch - address["emulator_launch"]
         for symbol in symbols:
-            if (
-                len(symbol) == 4
-                and symbol[2] in "bBuVvd"
-                and symbol[3].startswith("_ZZ")
-                and "emulator" not in symbol[3]
-            ):
+            if len(symbol) < 4 or symbol[2] not in "bBuVvd":  # neither sized nor a variable
+                continue
+            name = symbol[3]
+            if name.startswith("_ZZ") and "emulator" not in name:
                 first, size = base + int(symbol[0], 16), int(symbol[1], 16)
-                self.library.emulator_add_region(first, size, 4, 1, symbol[3].encode())
+                self.library.emulator_add_region(first, size, 4, 1, name.encode())
         return base
 
 
@@ -114,7 +115,7 @@ class EmulatedKernel:
             else:
                 values.append(np.ctypeslib.as_ctypes_type(argument.dtype)(argument.item()))
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-        sizes = [(ctypes.c_uint * 3)(*(tuple(size) + (1, 1))[:3]) for size in (grid, block)]
+        sizes = [(ctypes.c_uint * 3)(*[*size, 1, 1][:3]) for size in (grid, block)]
         failed = library.emulator_launch(
             self.name.encode(), *sizes, ctypes.c_uint(shared_mem), pointers, ctypes.c_int64(order)
         )

@@ -44,7 +44,7 @@ struct Fiber {
     uint3 thread;
     bool done;
     int wait_line;
-    unsigned peer_phase;
+    unsigned peer_phase, peer_mask;  // of the warp operation just completed: its slots, and the lanes that took part
     unsigned warp_epoch;  // warp barriers passed
 };
 
@@ -168,6 +168,7 @@ void release_group(int warp, Group& group)
         if (!(group.arrived >> lane & 1)) continue;
         Fiber& fiber = fibers[warp * 32 + lane];
         fiber.peer_phase = group.phase;
+        fiber.peer_mask = (unsigned)group.arrived;
         ++fiber.warp_epoch;
         if (warp * 32 + lane != current) ready.push_back(warp * 32 + lane);
     }
@@ -392,7 +393,7 @@ int emulator_sync_reduce(int line, int predicate, int operation)  // operation: 
 }
 
 int emulator_lane() { return current % 32; }
-unsigned emulator_alive_mask() { return warps[current / 32].alive; }
+unsigned emulator_peer_mask() { return fibers[current].peer_mask; }
 
 void* emulator_warp_slot(unsigned mask)
 {

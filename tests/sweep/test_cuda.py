@@ -15,10 +15,9 @@ from theory_sim.hartley import coefficients, signal_of
 from theory_sim.network import ACTIVATIONS
 from theory_sim.simulation.predictions import scalars_of
 from theory_sim.sweep import course as rows
-from theory_sim.sweep.batch import LABEL, OPPOSITE, RATE, RELATIVE_RATE, RESIDUAL, Group
+from theory_sim.sweep.batch import LABEL, OPPOSITE, RATE, RESIDUAL, Group
 from theory_sim.sweep.cuda.device import CupyDevice, Device
 from theory_sim.sweep.cuda.engine import Result, batches, run_batch
-from theory_sim.sweep.cuda.source import STATUS
 
 SMOOTH = ACTIVATIONS[1:]
 NEVER = np.iinfo(np.int64).max

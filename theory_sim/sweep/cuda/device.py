@@ -1,4 +1,4 @@
-"""The device an engine runs on: a CUDA device through CuPy, or anything with the same few functions (the tests have one)."""
+"""The device an engine runs on: a CUDA device through CuPy, or anything with the same few functions."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ class Device(Protocol):
 
 
 class CupyDevice:
-    """The current CUDA device, compiled for by CuPy at first use and kept in CuPy's own cache.
-
-    Raises InputError if CuPy is missing or finds no device.
-    """
+    """The current CUDA device. CuPy compiles the kernels for it at first use and keeps them in its own cache."""
 
     THREADS = 128
     BLOCKS_PER_MULTIPROCESSOR = 8
     SHARE = 0.6  # of the free memory
 
     def __init__(self) -> None:
+        """Raises InputError if CuPy is missing or finds no device."""
         try:
             import cupy
         except ImportError:

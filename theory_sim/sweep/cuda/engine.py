@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from theory_sim.errors import require
 from theory_sim.network import ACTIVATIONS
+from theory_sim.sweep.batch import Group
 from theory_sim.sweep.course import N_PROBES, N_ROWS
 from theory_sim.sweep.cuda.device import Device
 from theory_sim.sweep.cuda.source import KERNELS
-from theory_sim.sweep.batch import Group
 
 Array = NDArray[np.float64]
 RELU = ACTIVATIONS.index("relu")
@@ -115,10 +115,15 @@ def run_batch(
     )
     device.launch(KERNELS[int(smooth)], n_blocks, arguments)
     status, last_finite_step = device.fetch(outcome).T
-    scalars: list[Any] = list(device.fetch(facts).T)
+    rate, label, relative_rate, outer_norm2 = device.fetch(facts).T
     return Result(
-        *(device.fetch(array) for array in (course, ratios, first_ratios)),
-        *scalars,
+        device.fetch(course),
+        device.fetch(ratios),
+        device.fetch(first_ratios),
+        rate,
+        label,
+        relative_rate,
+        outer_norm2,
         status,
         last_finite_step,
         device.fetch(gradients),

@@ -1,4 +1,4 @@
-"""The CUDA source of the sweep's engine as one text: names and layouts taken from Python, then the files beside this one.
+"""The CUDA source of the sweep's engine as one text: names and layouts as Python has them, then the files beside this.
 
 One text needs no include path, and a compiler's cache cannot miss a change of an included file.
 """
@@ -29,10 +29,10 @@ _TYPES = {"f8": "double", "i8": "long long"}
 
 
 def source(files: Sequence[str] = FILES) -> str:
-    """The prelude and the named files, each with its own line numbers."""
+    """The prelude and the named files, each with its own line numbers; ASCII, for compilers that take nothing else."""
     folder = Path(__file__).parent
     parts = [f'#line 1 "{name}"\n{(folder / name).read_text(encoding="utf-8")}' for name in files]
-    return "\n".join([prelude(), *parts])
+    return "\n".join([prelude(), *parts]).encode("ascii", "replace").decode()  # only comments have other characters
 
 
 def prelude() -> str:
