@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,3 +74,9 @@ class CupyDevice:
     def launch(self, kernel: str, n_blocks: int, arguments: Sequence[Any]) -> None:
         """Run a kernel of `source.KERNELS`."""
         self._module.get_function(kernel)((n_blocks,), (self.THREADS,), tuple(arguments))
+
+
+@cache
+def cuda_device() -> Device:
+    """The device of this process, opened once. Raises InputError as `CupyDevice`."""
+    return CupyDevice()

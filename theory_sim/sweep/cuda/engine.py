@@ -18,7 +18,7 @@ from theory_sim.sweep.cuda.source import KERNELS
 Array = NDArray[np.float64]
 RELU = ACTIVATIONS.index("relu")
 TILE = 16  # steps of smooth.cuh whose gradients are made at once
-LARGEST_BATCH = 4096  # networks: beyond it a launch gains nothing
+LARGEST_BATCH, LARGEST_RESULT = 4096, 1 << 29  # networks and bytes of a launch: beyond them nothing is gained
 
 
 class Result(NamedTuple):
@@ -131,7 +131,7 @@ def run_batch(
     )
 
 
-def _scratch(width: int, dim: int, smooth: bool) -> int:
+def _scratch(width: Any, dim: int, smooth: bool) -> Any:
     """Float64 numbers that a block keeps in global memory: the arrays at the head of train_relu and train_smooth."""
     if smooth:
         return width * dim + width * (3 + TILE) + TILE * dim
@@ -143,17 +143,15 @@ def _n_blocks(device: Device, n: int, stride: int) -> int:
 
 
 def _fitting(device: Device, group: Group, points: NDArray[Any], n_records: int, smooth: bool) -> int:
-    """How many of the first `points` fit into memory: half of it is for what comes back, the rest for scratch."""
-    dim = group.inputs.shape[1]
+    """How many of the first `points` one launch takes; half of the memory is for what comes back, half for scratch."""
+    room, dim = device.memory // 2, group.inputs.shape[1]
     columns = np.maximum.accumulate(points["n_steps"]) + 1
     width = np.maximum.accumulate(points["width"])
-    bytes_each = 8 * ((N_ROWS + N_PROBES) * columns + (n_records + 2) * dim + width + 64)
-    total = np.arange(1, len(points) + 1) * bytes_each
-    scratch = 8 * _scratch(int(width[0]), dim, smooth)
+    each = 8 * ((N_ROWS + N_PROBES) * columns + (n_records + 2) * dim + width + 64)
+    total = each * np.arange(1, len(points) + 1)
+    narrow = 8 * _scratch(width, dim, smooth) <= room
     require(
-        scratch <= device.memory // 2 and total[0] <= device.memory // 2,
-        f"a network of width {width[0]} with {columns[0] - 1} steps on {dim} inputs does not fit into the memory of "
-        "device cuda: allowed is cpu",
+        bool(narrow[0] and total[0] <= room),
+        f"width {width[0]} and {columns[0] - 1} steps on {dim} inputs: device cuda has memory for less, allowed is cpu",
     )
-    wide = np.array([_scratch(int(w), dim, smooth) for w in width]) * 8 > device.memory // 2
-    return int(max(1, np.argmin((total <= device.memory // 2) & ~wide) or len(points)))
+    return max(1, int(np.sum(narrow & (total <= min(room, LARGEST_RESULT)))))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.drawn import draw_outer, draw_weights
+from theory_sim.errors import require
 from theory_sim.hartley import half_spectrum, partners
 from theory_sim.network import OUTER_LAWS
 from theory_sim.sweep.batch import Group, groups
@@ -25,6 +26,7 @@ from theory_sim.sweep.schema import ATTACKED, CLAIMS, COUNTS, RECORDED, SCALARS,
 from theory_sim.sweep.validity import AT_START, REASONS
 
 Results = dict[str, NDArray]
+DEVICES = ("cpu", "cuda")
 COURSES = [variable.name for variable in RECORDED if variable.dtype == "f8"]
 
 
@@ -40,15 +42,16 @@ def compute(
 
     Returns every variable of `schema.variables`, leading axis the points; `reason` is 0 or a run-time reason of
     validity.py. n_frequency: size of the frequency dimension (NaN beyond a point's own bins). attack: also attack the
-    networks. Holds no lock while it trains; a point's bits do not depend on the others. Raises InputError on
-    pictures that cannot be read.
+    networks. Holds no lock while it trains; a point's bits do not depend on the others. device: cpu or cuda. Raises
+    InputError on pictures that cannot be read, on an unknown device, and on what `sweep.cuda` cannot run.
     """
+    require(device in DEVICES, f"device {device!r}: allowed are {', '.join(DEVICES)}")
     n = len(columns["seed"])
     steps = recording_steps(recording, columns["n_steps"])
     out = _missing(n, steps.shape[1], recording.spectra, n_frequency, attack)
     out["recorded_step"][:] = steps
     for group in groups(columns):
-        filled = _train(group, steps[group.index], recording.spectra != "none", attack)
+        filled = _train(group, steps[group.index], recording.spectra != "none", attack, device)
         _store(out, group, filled, recording.spectra)
         if attack:
             finished = filled["rows"]["diverged"] == 0
@@ -83,7 +86,7 @@ def _missing(n: int, n_records: int, spectra: str, n_frequency: int, attack: boo
     return out
 
 
-def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool) -> Results:
+def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool, device: str) -> Results:
     """Everything `run_group` fills, for all points of a group."""
     n, d = len(group.points), group.inputs.shape[1]
     widest = int(group.points["width"].max())
@@ -99,6 +102,12 @@ def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool) 
         "shifts": np.full((n, widest if attack else 0), np.nan),
         "resolved": np.full((n, 2), np.nan),
     }
+    if device == "cuda":
+        from theory_sim.sweep.cuda.device import cuda_device
+        from theory_sim.sweep.cuda.group import train_group
+
+        train_group(cuda_device(), group, steps, filled)
+        return filled
     checks = np.random.default_rng(0).standard_normal((N_CHECKS, widest))
     tables = (group.inputs, group.input_top, group.bands, group.probes, checks)
     reasons = np.array([REASONS.index(reason) for reason in AT_START])
