@@ -25,6 +25,7 @@ import math
 from typing import Any, NamedTuple
 
 import numba as nb
+import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.paths import RESOLVED
@@ -51,6 +52,7 @@ EQ13, EQ14, T0, T1, GROWTH, KEEPS, MAJORITY, THM2, THM3, THM3_WEAK = (
 ONE_SIGN, SWINGS, SWINGS_AWAY, SMOOTH, NONE = range(5)  # regimes: η^(t) of one sign (ReLU), 1 < r <= 2, r > 2
 SLACK = 1e-9  # tolerance of inequalities between energies or crosses, as claims.base.Claim.tolerance
 EXACT = 1e-11  # tolerance of exact one-step laws, of the largest energy or cross
+PERCEIVED = 1e-7  # of the same: a law is judged where it moves something by more
 
 
 class Path(NamedTuple):
@@ -88,14 +90,15 @@ def judge(course: NDArray, probes: NDArray, probe_start: NDArray, facts: Any, pa
     sign = 1.0 if path.drive[0] > 0 else -1.0
     linear = min(end, path.first_crossing - 1)  # last state of the linear stretch
     turned = _first_turn(path, sign, linear)
+    one_sided = _one_sided(path, sign, linear)
     printed_t0, corrected_t0 = _after_t0(path, 1.0, end), _after_t0(path, sign, turned)
     _t0(course, facts, path, PRINTED, 1.0, end, verdicts)
     _t1(course, facts, path, regime, end, sign, verdicts)
     _growth(path, PRINTED, printed_t0, 1.0, end, verdicts)
     _keeps(path, PRINTED, printed_t0, 1.0, end, verdicts)
     _majority(path, PRINTED, printed_t0, end, verdicts)
-    _theorem2(course, probes, probe_start, facts, path, regime, end, linear, sign, verdicts)
-    _theorem3(path, regime, end, linear, sign, verdicts)
+    _theorem2(course, probes, probe_start, facts, path, regime, end, one_sided, sign, verdicts)
+    _theorem3(path, regime, end, one_sided, sign, verdicts)
     _theorem3_weak(course, path, regime, end, linear, verdicts)
     if regime == SMOOTH:
         return
@@ -139,24 +142,49 @@ def _regime(facts: Any, path: Path) -> tuple[int, int]:
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _first_turn(path: Path, sign: float, end: int) -> int:
     """First of the steps before `end` whose drive has not this sign; `end` if there is none."""
+    first = end
     for t in range(end):
-        if not sign * path.drive[t] > 0:
-            return t
-    return end
+        first = min(first, end if sign * path.drive[t] > 0 else t)
+    return first
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _one_sided(path: Path, sign: float, linear: int) -> int:
+    """Number of first states up to `linear` on which q has this sign or is 0, as claims.paths.linear_and_positive."""
+    states = linear + 1
+    for t in range(linear + 1):
+        states = min(states, linear + 1 if sign * path.q[t] >= 0 else t)
+    return states
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _largest_size(values: NDArray) -> float:
+    """The largest |value|; none is NaN, so that a SIMD maximum is allowed."""
+    largest = 0.0
+    for value in values:
+        largest = max(largest, abs(value))
+    return largest
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _moves(course: NDArray, path: Path, end: int) -> bool:
     """ĝ never down at round-off, and τ moves by 100 times its resolution, as samples.SpectralPath.moves."""
     low, high = course[LOW_ENERGY], course[HIGH_ENERGY]
-    largest, furthest = 0.0, 0.0
+    start = low[0] + high[0]
+    share = math.sqrt(LEAST_ENERGY)
+    outside = moved = 0
     for t in range(end + 1):
         total = low[t] + high[t]
-        largest = max(largest, total)
-        if not total > LEAST_ENERGY * largest:
-            return False
-        furthest = max(furthest, abs(path.tau[t] - path.tau[0]))
-    return furthest >= MOVED
+        outside += not (share * start < total) & (share * total < start)
+        moved += abs(path.tau[t] - path.tau[0]) >= MOVED
+    if outside > 0:  # not clear at a glance
+        largest = 0.0
+        for t in range(end + 1):
+            total = low[t] + high[t]
+            largest = total if total > largest else largest
+            if not total > LEAST_ENERGY * largest:
+                return False
+    return moved > 0
 
 
 # Theorem 1 ----------------------------------------------------------------------------------------------------------
@@ -165,29 +193,35 @@ def _moves(course: NDArray, path: Path, end: int) -> bool:
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _after_t0(path: Path, sign: float, end: int) -> int:
     """First state from which Δτ_l > Δτ_h up to `end`; end + 1 if there is none."""
-    t = end
-    while t >= 0 and sign * (path.low_cross[t] - path.high_cross[t]) > 0:
-        t -= 1
-    return t + 1
+    failed = -1
+    for t in range(end + 1):
+        failed = max(failed, -1 if sign * (path.low_cross[t] - path.high_cross[t]) > 0 else t)
+    return failed + 1
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _t0(course: NDArray, facts: Any, path: Path, version: int, sign: float, end: int, verdicts: NDArray) -> None:
     """Δτ_l > Δτ_h after t₀, corrected: already after t₀/2, as claims.theorem1.t0 [paper: Theorem 1, Remark]."""
     residual, norm2 = course[RESIDUAL], course[ACTIVE_NORM2]
+    judged = refuted = 0
     needed = -sign * (path.low_cross[0] - path.high_cross[0]) / (facts.input_low - facts.input_high)
     if version == CORRECTED:
         needed /= 2
-    needed = max(needed, 0.0)
+    if not needed > 0:
+        for t in range(1, end + 1):
+            size = abs(path.low_cross[t]) + abs(path.high_cross[t])
+            judged += size > 0
+            refuted += (size > 0) & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
+        _say(verdicts, T0, version, judged > 0, refuted > 0)
+        return
     least_residual, least_norm2 = abs(residual[0]), norm2[0]
-    judged = refuted = 0
     for t in range(1, end + 1):
-        least_residual, least_norm2 = min(least_residual, abs(residual[t])), min(least_norm2, norm2[t])
+        least_residual = abs(residual[t]) if abs(residual[t]) < least_residual else least_residual
+        least_norm2 = norm2[t] if norm2[t] < least_norm2 else least_norm2
         size = abs(path.low_cross[t]) + abs(path.high_cross[t])
         after = (t * facts.learning_rate * least_residual * least_norm2 >= needed) & (size > 0)
-        gap = sign * (path.low_cross[t] - path.high_cross[t])
         judged += after
-        refuted += after & (gap < -SLACK * size)
+        refuted += after & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
     _say(verdicts, T0, version, judged > 0, refuted > 0)
 
 
@@ -226,11 +260,10 @@ def _rises_in_the_end(course: NDArray, facts: Any, path: Path, regime: int, n: i
     """1 or 0 by the closed form from the last crossing on, -1 if step n is not near enough to the end."""
     if regime == SWINGS:
         return 0
-    crossings, base = course[CROSSINGS], 0
+    crossings, base = course[CROSSINGS], 0  # base: the first state after the last crossing
     if path.first_crossing <= path.last:
-        base = path.last
-        while base > 0 and crossings[base - 1] == crossings[path.last]:
-            base -= 1
+        for t in range(path.last):
+            base = max(base, 0 if crossings[t] == crossings[path.last] else t + 1)
     if base > n - 6:
         return -1
     low_cross, high_cross = course[LOW_CROSS, base], course[HIGH_CROSS, base]
@@ -257,41 +290,42 @@ def _rises_in_the_end(course: NDArray, facts: Any, path: Path, regime: int, n: i
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _growth(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
     """τ grows where L < H, corrected: and Δτ_l >= 0, as claims.theorem1.growth [paper: Theorem 1, Remark]."""
+    tau, high_share, growth = path.tau[after_t0:end], path.high_share[after_t0:end], path.growth[after_t0:end]
+    low_cross, least = path.low_cross[after_t0:end], 0.0 if version == CORRECTED else -math.inf
     judged = refuted = 0
-    for t in range(after_t0, end):
-        chosen = path.tau[t] < path.high_share[t]
-        if version == CORRECTED:
-            chosen &= sign * path.low_cross[t] >= 0
+    for t in range(end - after_t0):
+        chosen = (tau[t] < high_share[t]) & (sign * low_cross[t] >= least)
         judged += chosen
-        refuted += chosen & (path.growth[t] < -RESOLVED)
+        refuted += chosen & (growth[t] < -RESOLVED)
     _say(verdicts, GROWTH, version, judged > 0, refuted > 0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _keeps(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
     """Once Δτ_l τ_h >= Δτ_h τ_l, τ grows for ever, as claims.theorem1.keeps [paper: Theorem 1, Remark]."""
-    first = after_t0 + 1
-    while first < end:
-        balance = path.low_cross[first] * path.high_share[first] - path.high_cross[first] * path.tau[first]
-        if sign * balance >= 0:
-            break
-        first += 1
-    refuted = 0
-    for t in range(first, end):
-        refuted += path.growth[t] < -RESOLVED
+    low_cross, high_cross = path.low_cross[after_t0 + 1 : end], path.high_cross[after_t0 + 1 : end]
+    tau, high_share = path.tau[after_t0 + 1 : end], path.high_share[after_t0 + 1 : end]
+    first = end
+    for t in range(end - after_t0 - 1):
+        balance = low_cross[t] * high_share[t] - high_cross[t] * tau[t]
+        first = min(first, after_t0 + 1 + t if sign * balance >= 0 else end)
+    growth, refuted = path.growth[first:end], 0
+    for t in range(end - first):
+        refuted += growth[t] < -RESOLVED
     _say(verdicts, KEEPS, version, first < end, refuted > 0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _majority(path: Path, version: int, after_t0: int, end: int, verdicts: NDArray) -> None:
     """Once L > H after t₀, for ever, as claims.theorem1.majority [paper: Theorem 1, Remark]."""
-    first = after_t0
-    while first < end and not path.tau[first] > path.high_share[first]:
-        first += 1
+    tau, high_share = path.tau[after_t0 : end + 1], path.high_share[after_t0 : end + 1]
+    first = end - after_t0
+    for t in range(end - after_t0):
+        first = min(first, t if tau[t] > high_share[t] else end - after_t0)
     refuted = 0
-    for t in range(first + 1, end + 1):
-        refuted += path.tau[t] - path.high_share[t] < -SLACK
-    _say(verdicts, MAJORITY, version, first < end, refuted > 0)
+    for t in range(end - after_t0 + 1):
+        refuted += (t > first) & (tau[t] - high_share[t] < -SLACK)
+    _say(verdicts, MAJORITY, version, first < end - after_t0, refuted > 0)
 
 
 # Theorem 2 ----------------------------------------------------------------------------------------------------------
@@ -306,20 +340,18 @@ def _theorem2(
     path: Path,
     regime: int,
     end: int,
-    linear: int,
+    one_sided: int,
     sign: float,
     verdicts: NDArray,
 ) -> None:
     """R_k > R_k' before t₀, for all pairs of probes, as claims.theorem2.theorem2 [paper: Theorem 2]."""
     if facts.n_probes < 2:
         return
-    residual, largest = course[RESIDUAL], 0.0
+    drive = facts.learning_rate * _largest_size(course[RESIDUAL, : end + 1]) * facts.outer_norm2
+    powers = np.empty((facts.n_probes, end + 1))  # R_k² with the steps side by side, for SIMD
     for t in range(end + 1):
-        largest = max(largest, abs(residual[t]))
-    drive = facts.learning_rate * largest * facts.outer_norm2
-    one_sided = 0  # first states on which q has kept its sign and no unit has crossed
-    while one_sided <= linear and sign * path.q[one_sided] >= 0:
-        one_sided += 1
+        for i in range(facts.n_probes):
+            powers[i, t] = probes[t, i]
     judged_printed = judged_corrected = refuted_printed = refuted_corrected = False
     for high in range(1, facts.n_probes):
         for low in range(high):
@@ -331,7 +363,7 @@ def _theorem2(
             # states 1 ... stop-1 lie before t₀
             printed = _states_before(scale, bracket, end + 1)
             corrected = _states_before(scale, sign * bracket, one_sided)
-            lost = _order_lost(probes, high, low, max(printed, corrected))
+            lost = _order_lost(powers[high], powers[low], max(printed, corrected))
             judged_printed |= printed > 1
             judged_corrected |= corrected > 1
             refuted_printed |= lost < printed
@@ -350,27 +382,24 @@ def _states_before(scale: float, bracket: float, states: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _order_lost(probes: NDArray, high: int, low: int, states: int) -> int:
-    """First state t >= 1 with R_k < R_k' beyond round-off, `states` if there is none."""
+def _order_lost(higher: NDArray, lower: NDArray, states: int) -> int:
+    """First state t >= 1 with R_k < R_k' beyond round-off, `states` if there is none; R_k², R_k'² of every state."""
+    lost = states
     for t in range(1, states):
-        u2, v2 = probes[t, high], probes[t, low]
-        if u2 - v2 < -SLACK * (u2 + v2):
-            return t
-    return states
+        u2, v2 = higher[t], lower[t]
+        lost = min(lost, t if u2 - v2 < -SLACK * (u2 + v2) else states)
+    return lost
 
 
 # Theorem 3 ----------------------------------------------------------------------------------------------------------
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _theorem3(path: Path, regime: int, end: int, linear: int, sign: float, verdicts: NDArray) -> None:
+def _theorem3(path: Path, regime: int, end: int, one_sided: int, sign: float, verdicts: NDArray) -> None:
     """From τ(δ⁰) < τ(x) and Eq. 12 τ stays below τ(x), as claims.theorem3.theorem3 [paper: Theorem 3]."""
     if not path.tau[0] < path.input_tau:
         return
     tie = abs(path.eq12_margin) < TIE * (abs(path.low_cross[0]) + abs(path.high_cross[0]))
-    one_sided = 1
-    while one_sided <= linear and sign * path.q[one_sided] >= 0:
-        one_sided += 1
     if path.eq12_margin > 0:
         verdicts[0, THM3, PRINTED] = 1
         if not tie:
@@ -431,23 +460,29 @@ def _one_step_laws(course: NDArray, facts: Any, path: Path, verdicts: NDArray) -
     low, high = course[LOW_ENERGY], course[HIGH_ENERGY]
     low_cross, high_cross = path.low_cross, path.high_cross
     room = facts.input_low - facts.input_high
-    energy, cross, moved, pushed = low[0] + high[0], abs(low_cross[0]) + abs(high_cross[0]), 0.0, 0.0
-    energy_error, printed_error, cross_error = 0.0, 0.0, 0.0
+    energy, cross = _largest_sum(low, high, steps + 1), _largest_sum(low_cross, high_cross, steps + 1)
+    moved = pushed = wrong_energy = wrong_printed = wrong_cross = 0
     for t in range(steps):
         drive = path.drive[t]
-        energy = max(energy, low[t + 1] + high[t + 1])
-        cross = max(cross, abs(low_cross[t + 1]) + abs(high_cross[t + 1]))
-        low_move, high_move = low[t + 1] - low[t], high[t + 1] - high[t]
-        moved = max(moved, max(abs(low_move), abs(high_move)))
-        pushed = max(pushed, abs(drive * room))
         low_error = abs(low[t] + drive * low_cross[t] + drive * drive * facts.input_low - low[t + 1])
         high_error = abs(high[t] + drive * high_cross[t] + drive * drive * facts.input_high - high[t + 1])
-        energy_error = max(energy_error, max(low_error, high_error))
+        wrong_energy += (low_error > EXACT * energy) | (high_error > EXACT * energy)
+        moved += (abs(low[t + 1] - low[t]) > PERCEIVED * energy) | (abs(high[t + 1] - high[t]) > PERCEIVED * energy)
         gap_error = low_cross[t] - high_cross[t] + drive * room - (low_cross[t + 1] - high_cross[t + 1])
-        printed_error = max(printed_error, abs(gap_error))
-        cross_error = max(cross_error, abs(gap_error + drive * room))
-    if moved > 1e-7 * energy:
-        verdicts[1, EQ13, CORRECTED] = 0 if energy_error > EXACT * energy else 1
-    if pushed > 1e-7 * cross:
-        verdicts[1, EQ14, PRINTED] = 0 if printed_error > EXACT * cross else 1
-        verdicts[1, EQ14, CORRECTED] = 0 if cross_error > EXACT * cross else 1
+        wrong_printed += abs(gap_error) > EXACT * cross
+        wrong_cross += abs(gap_error + drive * room) > EXACT * cross
+        pushed += abs(drive * room) > PERCEIVED * cross
+    if moved > 0:
+        verdicts[1, EQ13, CORRECTED] = 0 if wrong_energy > 0 else 1
+    if pushed > 0:
+        verdicts[1, EQ14, PRINTED] = 0 if wrong_printed > 0 else 1
+        verdicts[1, EQ14, CORRECTED] = 0 if wrong_cross > 0 else 1
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _largest_sum(low: NDArray, high: NDArray, states: int) -> float:
+    """The largest |low| + |high| of the first states; none is NaN, so that a SIMD maximum is allowed."""
+    largest = 0.0
+    for t in range(states):
+        largest = max(largest, abs(low[t]) + abs(high[t]))
+    return largest

@@ -7,7 +7,7 @@ the verdicts. All of it costs O(T) with a small constant, because a sweep measur
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -32,11 +32,30 @@ FILLED_COUNTS = (("last_finite_step", "i8"), ("settled_step", "i8"), ("n_crossin
 ROW = np.dtype([*((variable.name, "f8") for variable in SCALARS), *FILLED_COUNTS], align=True)
 RESYNCHRONISED = 64  # steps after which (1-r)^t is taken from pow again: a running product loses half an ulp a step
 SMALLEST = 1e-300  # powers below count as 0: denormal numbers would cost a hundred times as much
+N_WORK = 12  # arrays of one float a step that `_iterate` makes
 
-# Rows of the working space of one network, (N_WORK, last finite step + 1). Keep and sum are P_t and Q_t of Eq. 8
-# iterated, drives Σ η^(t); Eq. 13 iterated is DAMPED·E⁰ + LINEAR·Δτ⁰ + SQUARE·(factor·E_x).
-TAU, HIGH_SHARE, GROWTH, DRIVE, KEEP, SUM, DRIVES, DAMPED, LINEAR, SQUARE, RUN_Q, CLOSED_Q = range(12)
-N_WORK = 12
+
+class Iterated(NamedTuple):
+    """τ of the run and what Eqs. 8, 13 and 14 make of its own rates, each (last finite step + 1,).
+
+    tau, high_share: L/N, H/N; growth: τ^(t+1) - τ^(t) without cancellation; drive: η^(t); drives: its sum so far; keep,
+    summed, run_q: P_t, Q_t, Q_t/P_t of Eq. 8; closed_q: q of the closed form; damped, linear, square: Eqs. 13-14
+    iterated give the energy damped·E⁰ + linear·Δτ⁰ + factor·square·E_x; scratch: room. ReLU shares arrays, as P_t = 1.
+    """
+
+    tau: NDArray
+    high_share: NDArray
+    growth: NDArray
+    drive: NDArray
+    drives: NDArray
+    keep: NDArray
+    summed: NDArray
+    run_q: NDArray
+    closed_q: NDArray
+    damped: NDArray
+    linear: NDArray
+    square: NDArray
+    scratch: NDArray
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -67,8 +86,7 @@ def measure(
     row.diverged = 1 if last < facts.n_steps else 0
     if last < 0:
         return
-    work = np.empty((N_WORK, last + 1))
-    _iterate(course, facts, last, work)
+    work = _iterate(course, facts, last, np.empty((N_WORK, last + 1)))
     settled = _settled(course[RESIDUAL], last)
     row.settled_step = settled
     _start(course, facts, row)
@@ -77,12 +95,12 @@ def measure(
     _record(course, facts, last, work, record_steps, records)
     first_crossing = last + 1 if math.isnan(row.first_crossing) else int(row.first_crossing)
     path = Path(
-        work[TAU],
-        work[HIGH_SHARE],
-        work[GROWTH],
-        work[DRIVE],
-        work[DRIVES],
-        work[RUN_Q],
+        work.tau,
+        work.high_share,
+        work.growth,
+        work.drive,
+        work.drives,
+        work.run_q,
         course[LOW_CROSS],
         course[HIGH_CROSS],
         row.input_tau,
@@ -113,85 +131,101 @@ def _blank(row: Any, records: NDArray, verdicts: NDArray) -> None:
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _iterate(course: NDArray, facts: Any, last: int, work: NDArray) -> None:
-    """Fill `work`: shares and growth of τ, Eq. 8 and Eqs. 13-14 iterated with the run's own rates [paper: Eq. 8]."""
+def _iterate(course: NDArray, facts: Any, last: int, space: NDArray) -> Iterated:
+    """Fill `space` (N_WORK, last + 1) with shares and growth of τ and with the iterated equations [paper: Eq. 8]."""
     low, high = course[LOW_ENERGY], course[HIGH_ENERGY]
-    tau, share, growth, drive = work[TAU], work[HIGH_SHARE], work[GROWTH], work[DRIVE]
+    tau, high_share, growth, drive = space[0], space[1], space[2], space[3]
+    keep, summed, square, closed_q, scratch = space[4], space[5], space[6], space[7], space[8]
     for t in range(last + 1):
         total = low[t] + high[t]
         tau[t] = low[t] / total
-        share[t] = high[t] / total
-    for t in range(last):  # without cancellation, as samples.SpectralPath.growth
-        growth[t] = tau[t + 1] * share[t] - tau[t] * share[t + 1]
-    growth[last] = np.nan
+        high_share[t] = high[t] / total
+    for t in range(last):
+        growth[t] = tau[t + 1] * high_share[t] - tau[t] * high_share[t + 1]
     residual, norm2 = course[RESIDUAL], course[ACTIVE_NORM2]
     for t in range(last + 1):
         drive[t] = facts.learning_rate * residual[t] * norm2[t]
     if facts.relu:
-        _iterate_undamped(last, work)
-    else:
-        _iterate_damped(course[RESIDUAL], course[MEAN_CURVATURE], facts, last, work)
-    if facts.relu and facts.mse:
-        rate = facts.learning_rate * norm2[0] * facts.input_norm2
-        _relu_q(residual[0], rate, facts.input_norm2, work[CLOSED_Q])
-    else:
-        work[CLOSED_Q][:] = work[RUN_Q]
+        keep[:] = 1.0
+        _sum_up(drive, summed, square)
+        if facts.mse:
+            rate = facts.learning_rate * norm2[0] * facts.input_norm2
+            _relu_q(residual[0] / facts.input_norm2, rate, closed_q)
+        else:
+            closed_q = summed
+        return Iterated(
+            tau, high_share, growth, drive, summed, keep, summed, summed, closed_q, keep, summed, square, scratch
+        )
+    drives, damped, linear = space[9], space[10], space[11]
+    rate = facts.learning_rate * facts.input_norm2
+    _sum_damped(drive, residual, course[MEAN_CURVATURE], rate, keep, summed, drives, damped, linear, square)
+    for t in range(last + 1):
+        closed_q[t] = summed[t] / keep[t]
+    return Iterated(
+        tau, high_share, growth, drive, drives, keep, summed, closed_q, closed_q, damped, linear, square, scratch
+    )
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _iterate_undamped(last: int, work: NDArray) -> None:
-    """ReLU: no decay."""
-    drive, summed, square = work[DRIVE], work[SUM], work[SQUARE]
+def _sum_up(drive: NDArray, summed: NDArray, square: NDArray) -> None:
+    """Σ η^(s) and Σ η^(s) Σ η^(u), u < s < t: no decay."""
     total, squared = 0.0, 0.0
-    for t in range(last + 1):
+    for t in range(drive.size):
         summed[t], square[t] = total, squared
         squared += drive[t] * total
         total += drive[t]
-    work[KEEP][:] = 1.0
-    work[DAMPED][:] = 1.0
-    work[DRIVES][:] = summed
-    work[LINEAR][:] = summed
-    work[RUN_Q][:] = summed
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _iterate_damped(residual: NDArray, curvature: NDArray, facts: Any, last: int, work: NDArray) -> None:
-    """Smooth activations: with the decay of the run."""
-    drive = work[DRIVE]
-    rate = facts.learning_rate * facts.input_norm2
-    keep, summed, drives, damped, linear, square = 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    for t in range(last + 1):
-        work[KEEP, t], work[SUM, t], work[DRIVES, t] = keep, summed, drives
-        work[DAMPED, t], work[LINEAR, t], work[SQUARE, t] = damped, linear, square
-        work[RUN_Q, t] = summed / keep
+def _sum_damped(
+    drive: NDArray,
+    residual: NDArray,
+    curvature: NDArray,
+    rate: float,
+    keep: NDArray,
+    summed: NDArray,
+    drives: NDArray,
+    damped: NDArray,
+    linear: NDArray,
+    square: NDArray,
+) -> None:
+    """The same with the decay η̃^(t) = rate·ℓ'·mean(a σ''); 1 - 2η̃ damps energies [paper: Eq. 13]."""
+    kept, total, plain, twice_kept, line, squared = 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
+    for t in range(drive.size):
+        keep[t], summed[t], drives[t] = kept, total, plain
+        damped[t], linear[t], square[t] = twice_kept, line, squared
         decay = rate * residual[t] * curvature[t]
-        kept, twice = 1 - decay, 1 - 2 * decay
-        square = twice * square + drive[t] * summed
-        linear = twice * linear + drive[t] * keep
-        damped *= twice
-        summed = kept * summed + drive[t]
-        keep *= kept
-        drives += drive[t]
+        squared = (1 - 2 * decay) * squared + drive[t] * total
+        line = (1 - 2 * decay) * line + drive[t] * kept
+        twice_kept *= 1 - 2 * decay
+        total = (1 - decay) * total + drive[t]
+        kept *= 1 - decay
+        plain += drive[t]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _relu_q(residual: float, rate: float, input_norm2: float, q: NDArray) -> None:
-    """q_t = ℓ'₀ (1 - (1-r)^t)/‖x‖², as closed_form.relu_q without a power per step [paper: Eq. 8 iterated]."""
-    factor, power = 1 - rate, 1.0
-    for t in range(q.size):
-        if t % RESYNCHRONISED == 0:
-            power = factor**t
-        if abs(power) < SMALLEST:
-            power = 0.0
-        q[t] = residual * (1 - power) / input_norm2
-        power *= factor
+def _relu_q(limit: float, rate: float, q: NDArray) -> None:
+    """q_t = limit·(1 - (1-r)^t), as closed_form.relu_q with one power in RESYNCHRONISED [paper: Eq. 8 iterated]."""
+    powers, power = np.empty(RESYNCHRONISED), 1.0
+    for i in range(RESYNCHRONISED):
+        powers[i] = power
+        power = _no_denormal(power * (1 - rate))
+    for first in range(0, q.size, RESYNCHRONISED):
+        power = _no_denormal((1 - rate) ** first)
+        for i in range(min(RESYNCHRONISED, q.size - first)):
+            q[first + i] = limit * (1 - power * powers[i])
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _no_denormal(power: float) -> float:
+    return power if abs(power) >= SMALLEST else 0.0
 
 
 @nb.njit(nogil=True, cache=True)
 def _settled(residual: NDArray, last: int) -> int:
     """First step with |ℓ'| below 1e-8 of its start, or the last one, as simulation.bounds.settled."""
     done = CONVERGED * abs(residual[0])
-    for t in range(last + 1):
+    for t in range(last):
         if abs(residual[t]) <= done:
             return t
     return last
@@ -212,9 +246,9 @@ def _start(course: NDArray, facts: Any, row: Any) -> None:
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _steps(course: NDArray, facts: Any, last: int, settled: int, work: NDArray, row: Any) -> None:
+def _steps(course: NDArray, facts: Any, last: int, settled: int, work: Iterated, row: Any) -> None:
     """What happens when: t₀, t₁, overshoot, crossings, as simulation.bounds and simulation.variables."""
-    tau, low_cross, high_cross = work[TAU], course[LOW_CROSS], course[HIGH_CROSS]
+    tau, low_cross, high_cross = work.tau, course[LOW_CROSS], course[HIGH_CROSS]
     row.tau_start, row.tau_final = tau[0], tau[last]
     row.residual_final = course[RESIDUAL, last]
 
@@ -223,23 +257,24 @@ def _steps(course: NDArray, facts: Any, last: int, settled: int, work: NDArray, 
         gap = low_cross[0] - high_cross[0]
         bounds = _predicted_t0(course[RESIDUAL, : last + 1], course[ACTIVE_NORM2], gap, facts.learning_rate, room)
         row.t0_printed, row.t0_corrected = bounds
-    t = settled
-    while t >= 0 and low_cross[t] - high_cross[t] > 0:
-        t -= 1
-    if t < settled:
-        row.t0_observed = t + 1
+    # Last step at which the statement fails, as a maximum: LLVM makes SIMD code of that, but not of an early exit.
+    failed = -1
+    for t in range(settled + 1):
+        failed = max(failed, -1 if low_cross[t] - high_cross[t] > 0 else t)
+    if failed < settled:
+        row.t0_observed = failed + 1
+    failed = -1
+    for t in range(settled):
+        failed = max(failed, -1 if tau[t + 1] > tau[t] else t)
+    if failed < settled - 1:
+        row.t1_observed = failed + 1
+    row.t1_predicted = _predicted_t1(course, facts, work.closed_q, settled)
 
-    t = settled - 1
-    while t >= 0 and tau[t + 1] > tau[t]:
-        t -= 1
-    if t < settled - 1:
-        row.t1_observed = t + 1
-    row.t1_predicted = _predicted_t1(course, facts, work[CLOSED_Q], settled)
-
+    passed = last + 1
     for t in range(last + 1):
-        if tau[t] > row.input_tau:
-            row.passes_input_tau = t
-            break
+        passed = min(passed, t if tau[t] > row.input_tau else last + 1)
+    if passed <= last:
+        row.passes_input_tau = passed
     crossings = course[CROSSINGS]
     row.n_crossings = int(crossings[last])
     if row.n_crossings > 0:
@@ -256,7 +291,8 @@ def _predicted_t0(
     """(t₀ as printed, t₀ corrected), as simulation.bounds.predicted_t0 [paper: Theorem 1, Remark]."""
     least_residual, least_norm2, corrected = math.inf, math.inf, math.nan
     for t in range(residual.size):
-        least_residual, least_norm2 = min(least_residual, residual[t]), min(least_norm2, active_norm2[t])
+        least_residual = residual[t] if residual[t] < least_residual else least_residual
+        least_norm2 = active_norm2[t] if active_norm2[t] < least_norm2 else least_norm2
         if not (least_residual > 0 and least_norm2 > 0):
             break
         bound = max(0.0, -cross_gap / (least_norm2 * learning_rate * least_residual * room))
@@ -275,16 +311,14 @@ def _predicted_t1(course: NDArray, facts: Any, q: NDArray, settled: int) -> floa
     p0 = low_cross * high - high_cross * low
     p1 = facts.input_low * high - facts.input_high * low
     p2 = facts.input_low * high_cross - facts.input_high * low_cross
-    t = settled - 1
-    while t >= 0:
+    failed = -1
+    for t in range(settled):
         here, there = q[t], q[t + 1]
         total = _energy(here, low, low_cross, facts.input_low) + _energy(here, high, high_cross, facts.input_high)
         total *= _energy(there, low, low_cross, facts.input_low) + _energy(there, high, high_cross, facts.input_high)
-        growth = (there - here) * (p0 + p1 * (here + there) + p2 * here * there) / total
-        if not growth > 0:
-            break
-        t -= 1
-    return t + 1 if t < settled - 1 else math.nan
+        growth = (there - here) * (p0 + p1 * (here + there) + p2 * here * there)
+        failed = max(failed, -1 if (growth > 0) & (total > 0) & (total < math.inf) else t)
+    return failed + 1 if failed < settled - 1 else math.nan
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
@@ -301,59 +335,65 @@ def _ratio(low: float, high: float) -> float:
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _closed_tau(course: NDArray, facts: Any, work: NDArray, t: int) -> float:
+def _closed_tau(course: NDArray, facts: Any, work: Iterated, t: int) -> float:
     """τ by the closed form P(ĝ⁰ - q x̂) [paper: Eq. 8 iterated]."""
-    q, p2 = work[CLOSED_Q, t], work[KEEP, t] * work[KEEP, t]
+    q, p2 = work.closed_q[t], work.keep[t] * work.keep[t]
     low = _energy(q, course[LOW_ENERGY, 0], course[LOW_CROSS, 0], facts.input_low)
     high = _energy(q, course[HIGH_ENERGY, 0], course[HIGH_CROSS, 0], facts.input_high)
     return _ratio(p2 * low, p2 * high)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", inline="always")
-def _first_order_tau(course: NDArray, facts: Any, work: NDArray, t: int, factor: float) -> float:
+def _first_order_tau(course: NDArray, facts: Any, work: Iterated, t: int, factor: float) -> float:
     """τ by Eqs. 13-14 iterated; factor 1 as printed, 2 as corrected [paper: Eq. 13] [paper: Eq. 14]."""
-    damped, linear, square = work[DAMPED, t], work[LINEAR, t], factor * work[SQUARE, t]
+    damped, linear, square = work.damped[t], work.linear[t], factor * work.square[t]
     low = damped * course[LOW_ENERGY, 0] + linear * course[LOW_CROSS, 0] + square * facts.input_low
     high = damped * course[HIGH_ENERGY, 0] + linear * course[HIGH_CROSS, 0] + square * facts.input_high
     return _ratio(low, high)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _predictions(course: NDArray, facts: Any, last: int, work: NDArray, row: Any) -> None:
+def _predictions(course: NDArray, facts: Any, last: int, work: Iterated, row: Any) -> None:
     """The closed form and Eqs. 13-14 at the end, and their largest errors of τ."""
-    row.q_final = _finite(work[CLOSED_Q, last])
+    row.q_final = work.closed_q[last] if abs(work.closed_q[last]) < math.inf else math.nan
     row.tau_closed_form_final = _closed_tau(course, facts, work, last)
     row.tau_printed_final = _first_order_tau(course, facts, work, last, 1.0)
     row.tau_corrected_final = _first_order_tau(course, facts, work, last, 2.0)
-    closed, printed, corrected = -1.0, -1.0, -1.0
+    errors = work.scratch
     for t in range(last + 1):
-        tau = work[TAU, t]
-        closed = _larger(closed, abs(_closed_tau(course, facts, work, t) - tau))
-        printed = _larger(printed, abs(_first_order_tau(course, facts, work, t, 1.0) - tau))
-        corrected = _larger(corrected, abs(_first_order_tau(course, facts, work, t, 2.0) - tau))
-    row.closed_form_residual = closed if closed >= 0 else math.nan
-    row.printed_residual = printed if printed >= 0 else math.nan
-    row.corrected_residual = corrected if corrected >= 0 else math.nan
+        errors[t] = _error(_closed_tau(course, facts, work, t), work.tau[t])
+    row.closed_form_residual = _largest_error(errors)
+    for t in range(last + 1):
+        errors[t] = _error(_first_order_tau(course, facts, work, t, 1.0), work.tau[t])
+    row.printed_residual = _largest_error(errors)
+    for t in range(last + 1):
+        errors[t] = _error(_first_order_tau(course, facts, work, t, 2.0), work.tau[t])
+    row.corrected_residual = _largest_error(errors)
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _larger(worst: float, error: float) -> float:
-    """The larger one; NaN does not count."""
-    return error if error > worst else worst
+def _error(predicted: float, actual: float) -> float:
+    """|predicted - actual|, -1 if either is not finite."""
+    error = abs(predicted - actual)
+    return error if error < math.inf else -1.0
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
-def _finite(value: float) -> float:
-    return value if abs(value) < math.inf else math.nan
+@nb.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _largest_error(errors: NDArray) -> float:
+    """The largest of `errors`, which hold no NaN (so that a SIMD maximum is allowed); NaN if all of them are -1."""
+    largest = -1.0
+    for error in errors:
+        largest = max(largest, error)
+    return largest if largest >= 0 else math.nan
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _record(course: NDArray, facts: Any, last: int, work: NDArray, record_steps: NDArray, records: NDArray) -> None:
+def _record(course: NDArray, facts: Any, last: int, work: Iterated, record_steps: NDArray, records: NDArray) -> None:
     """τ, its predictions and ℓ' at the steps to be kept."""
     for i in range(record_steps.size):
         t = record_steps[i]
         if 0 <= t <= last:
-            records[0, i] = work[TAU, t]
+            records[0, i] = work.tau[t]
             records[1, i] = _closed_tau(course, facts, work, t)
             records[2, i] = _first_order_tau(course, facts, work, t, 1.0)
             records[3, i] = _first_order_tau(course, facts, work, t, 2.0)
