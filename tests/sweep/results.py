@@ -85,6 +85,6 @@ def _fill(out: xr.Dataset, index: tuple[int, ...], keys: Mapping[str, Any]) -> N
     out["recorded_step"].values[index] = steps
     out["tau"].values[index] = run["tau"].values[steps]
     met = bool(run["tau"][0] < run["input_tau"]) and bool(run["eq12_margin"] > 0)
-    thm3 = (*index, CLAIMS.index("thm3"))
+    thm3 = (*index, CLAIMS.index("thm3"), VERSIONS.index("printed"))
     out["hypotheses"].values[thm3] = met
     out["verdict"].values[thm3] = np.isnan(run["passes_input_tau"]) if met else -1

@@ -12,6 +12,7 @@ from matplotlib.axis import Axis as MatplotlibAxis
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
+from theory_sim.errors import require
 from theory_sim.sweep.plots.labels import key_label, setting_text, value_text
 from theory_sim.sweep.plots.selection import coordinate
 from theory_sim.sweep.schema import RECORD
@@ -91,7 +92,7 @@ def n_bins(n_points: int, n_axes: int) -> int:
 def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, bins: int = BINS[0]) -> Levels:
     """The values of a parameter; numbers drawn at random are gathered in `bins` bins.
 
-    logarithmic: None decides by the values; a scale that non-positive values do not have is refused by the caller.
+    logarithmic: None decides by the values. Raises InputError if True and some are not positive.
     """
     values = coordinate(dataset, key)
     dim = str(dataset[key].dims[0]) if key in dataset.coords else key
@@ -106,6 +107,8 @@ def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, bins:
         return Levels(key, label, different, places, cell_edges(places, False), False, xr.DataArray(codes, dims=dim))
     numbers = values.astype(np.float64)
     log = is_logarithmic(numbers) if logarithmic is None else logarithmic
+    least = numbers.min()
+    require(least > 0 or not log, f"logarithmic axis of {key}, which reaches {least:g}: allowed are values > 0")
     distinct, codes = np.unique(numbers, return_inverse=True)
     if dim == key or len(distinct) <= FEW:
         edges = cell_edges(distinct, log)

@@ -169,11 +169,6 @@ def _axes(dataset: xr.Dataset, request: Request, shown: Quantity) -> dict[str, L
         out["--y"] = levels(dataset, request.y, request.log_y, bins)
     if hue:
         out["--hue"] = hue
-    for option in ("--x", "--y"):
-        found = out.get(option)
-        if found and found.logarithmic:
-            lowest = min(found.values)
-            require(lowest > 0, f"--log-{option[2:]}: {found.key} = {lowest:g}: allowed are values > 0")
     return out
 
 

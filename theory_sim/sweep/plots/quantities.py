@@ -120,7 +120,8 @@ def quantity(dataset: xr.Dataset, name: str) -> Quantity:
     if chosen:
         code = _meanings(dataset[variable])[chosen[0]]
         counted = dataset[variable].load()
-        return Quantity(name, _flag(counted == code, counted >= 0), f"{label}: {chosen[0].replace('_', ' ')}", True)
+        there = counted >= 0 if variable == "reason" else valid(dataset)  # a reason is for points that were not run
+        return Quantity(name, _flag(counted == code, there), f"{label}: {chosen[0].replace('_', ' ')}", True)
     return Quantity(name, known, label, variable == "diverged")
 
 
