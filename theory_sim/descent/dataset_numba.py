@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 CACHE_NUMBERS = 16384  # of a block's P: 128 KiB, a part of a second-level cache
-LARGEST_BLOCK = 512  # units: a product of as many factors between ½ and 2 stays within float64
+ROW = 512  # units of a block at the most: a product of as many factors between ½ and 2 stays within float64
 LANES = 16  # units of a block come in multiples of this
-BLAS_FROM = 12  # samples: below, a plain loop is faster than a call
 STEPS = 64  # of which the probes' slopes are kept before one matrix product takes their gradients
 FAST = {"contract", "reassoc", "arcp", "nsz"}  # NaN and infinity keep their meaning
 
@@ -76,20 +75,38 @@ def _activate(code: int, b: float, leak: float, equal: bool, s: NDArray, outer: 
     return f
 
 
-@nb.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
-def _product(gram: NDArray, p: NDArray, product: NDArray) -> None:
-    """product = gram · P for one block of units: (n + k, n) times (n, units)."""
-    n, units = p.shape
-    if n >= BLAS_FROM:
-        np.dot(gram, p, product)
-        return
-    for i in range(len(gram)):
+@nb.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+def _preactivations(start: NDArray, gram: NDArray, p: NDArray, s: NDArray) -> None:
+    """Row i of s, s[i·ROW ...] = start_i - Σ_j gram_ij P_j, for one block of units: gram (n + k, n), P (n, units).
+
+    Four rows and four samples at once keep 16 weights in registers; rows at a constant distance let LLVM see that they
+    do not overlap. A BLAS is hardly faster on products this small, and its threads would get into each other's way.
+    """
+    n_points, n = gram.shape
+    units = p.shape[1]
+    for i in range(n_points):
         for r in range(units):
-            product[i, r] = gram[i, 0] * p[0, r]
-        for j in range(1, n):
+            s[i * ROW + r] = start[i, r]
+    whole_rows, whole = n_points // 4 * 4, n // 4 * 4
+    for i in range(0, whole_rows, 4):
+        rows = s[i * ROW : (i + 4) * ROW]
+        for j in range(0, whole, 4):
+            a0, a1, a2, a3 = gram[i, j], gram[i, j + 1], gram[i, j + 2], gram[i, j + 3]
+            b0, b1, b2, b3 = gram[i + 1, j], gram[i + 1, j + 1], gram[i + 1, j + 2], gram[i + 1, j + 3]
+            c0, c1, c2, c3 = gram[i + 2, j], gram[i + 2, j + 1], gram[i + 2, j + 2], gram[i + 2, j + 3]
+            d0, d1, d2, d3 = gram[i + 3, j], gram[i + 3, j + 1], gram[i + 3, j + 2], gram[i + 3, j + 3]
+            for r in range(units):
+                p0, p1, p2, p3 = p[j, r], p[j + 1, r], p[j + 2, r], p[j + 3, r]
+                rows[r] -= a0 * p0 + a1 * p1 + a2 * p2 + a3 * p3
+                rows[ROW + r] -= b0 * p0 + b1 * p1 + b2 * p2 + b3 * p3
+                rows[2 * ROW + r] -= c0 * p0 + c1 * p1 + c2 * p2 + c3 * p3
+                rows[3 * ROW + r] -= d0 * p0 + d1 * p1 + d2 * p2 + d3 * p3
+    for i in range(n_points):
+        row = s[i * ROW : (i + 1) * ROW]
+        for j in range(whole if i < whole_rows else 0, n):
             weight = gram[i, j]
             for r in range(units):
-                product[i, r] += weight * p[j, r]
+                row[r] -= weight * p[j, r]
 
 
 @nb.njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -119,7 +136,7 @@ def _advance(
     code, b, leak, equal = activation
     n_blocks, n_points, units = start.shape
     n = labels.size
-    s = np.empty((n_points, units))
+    s = np.empty(n_points * ROW)
     f = np.empty(n)
     for t in range(len(output)):
         f[:] = 0.0
@@ -129,17 +146,16 @@ def _advance(
             for j in range(n):
                 for r in range(units):
                     p[j, r] += step[j] * active[block, j, r]
-            _product(gram, p, s)
-            for i in range(n_points):
-                for r in range(units):
-                    s[i, r] = start[block, i, r] - s[i, r]
+            _preactivations(start[block], gram, p, s)
             first, end = block * units, min((block + 1) * units, outer.size)
             size = end - first
             for i in range(n):
-                f[i] += _activate(code, b, leak, equal, s[i, :size], outer[first:end], active[block, i, :size])
+                f[i] += _activate(
+                    code, b, leak, equal, s[i * ROW : i * ROW + size], outer[first:end], active[block, i, :size]
+                )
             for i in range(n_points - n):
                 slopes = probe_active[t, i, first:end]
-                _activate(code, b, leak, equal, s[n + i, :size], outer[first:end], slopes)
+                _activate(code, b, leak, equal, s[(n + i) * ROW : (n + i) * ROW + size], outer[first:end], slopes)
                 for j in range(n):
                     product = 0.0
                     for r in range(size):
@@ -174,10 +190,12 @@ class GramRecursion:
         a (m,); labels: y (n,).
         """
         n, width = labels.size, outer.size
-        units = max(LANES, min(CACHE_NUMBERS // n, LARGEST_BLOCK, width) // LANES * LANES)
+        units = max(LANES, min(CACHE_NUMBERS // n, ROW, width) // LANES * LANES)
         n_blocks = -(-width // units)
-        padded = np.pad(start, ((0, 0), (0, n_blocks * units - width))).reshape(len(start), n_blocks, units)
-        self._start = np.ascontiguousarray(padded.swapaxes(0, 1))
+        self._start = np.zeros((n_blocks, len(start), units))
+        for block, part in enumerate(self._start):
+            values = start[:, block * units : (block + 1) * units]
+            part[:, : values.shape[1]] = values
         self._outer = np.ascontiguousarray(outer)
         self._gram = np.ascontiguousarray(gram)
         self._labels = labels
