@@ -364,6 +364,10 @@ def test_cells_with_few_draws_are_left_out(sample: xr.Dataset) -> None:
 def test_phases_are_shares_over_the_most_telling_parameters(grid: xr.Dataset, sample: xr.Dataset) -> None:
     assert choose_axes(grid) == ["alpha", "relative_rate"]
     assert choose_axes(sample) == ["alpha", "relative_rate"]
+    both = grid.assign_coords(relative_residual=("seed", [1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert choose_axes(both) == ["alpha", "relative_residual"]
+    assert choose_axes(both.isel(alpha=0)) == ["relative_rate", "relative_residual"]
+    assert choose_axes(both.isel(seed=[0, 1])) == ["alpha", "relative_rate"]  # two values show little
     figure = plot_phases(grid)
     assert figure is not None
     panels = meshes(figure)

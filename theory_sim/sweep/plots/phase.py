@@ -20,9 +20,11 @@ SHARES = ("eq12", "overshoots", "t1_exists")
 TITLES = ("(a) Eq. 12 holds\n(f < y: its mirror image)", "(b) τ(δ) overshoots τ(x)\n(of those below it at the start)",
           "(c) $t_1$ exists: τ grows\nfrom some step on")  # fmt: skip
 RATES = ("relative_rate", "learning_rate")
-# The most telling parameters first; a rate goes on the y axis.
+DRIVES = ("relative_residual", "residual")  # how far training moves the gradient: what the shares turn on
+UPRIGHT = (*DRIVES, *RATES)  # goes on the y axis, the first of them that is swept
+# The most telling parameters first.
 PREFERRED = (
-    *RATES, "alpha", "cutoff", "relative_residual", "residual", "label", "width", "weight_scale", "sharpness", "alpha0",
+    *DRIVES, "alpha", *RATES, "cutoff", "label", "width", "weight_scale", "sharpness", "alpha0",
     "dim", "tile_size", "n_steps", "leak",
 )  # fmt: skip
 MOST_ROWS = 4
@@ -33,7 +35,7 @@ def choose_axes(dataset: xr.Dataset) -> list[str]:
     swept = set(parameters(dataset))
     sizes = {key: len(np.unique(coordinate(dataset, key))) for key in PREFERRED if key in swept}
     order = sorted((key for key, n in sizes.items() if n > 1), key=lambda key: (sizes[key] < 3, PREFERRED.index(key)))
-    return sorted(order[:2], key=lambda key: key in RATES)
+    return sorted(order[:2], key=lambda key: UPRIGHT.index(key) if key in UPRIGHT else len(UPRIGHT), reverse=True)
 
 
 def activations(dataset: xr.Dataset) -> Levels | None:
