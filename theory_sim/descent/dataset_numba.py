@@ -146,7 +146,8 @@ def _advance(
             for j in range(n):
                 for r in range(units):
                     p[j, r] += step[j] * active[block, j, r]
-            _preactivations(start[block], gram, p, s)
+            _preactivations(start[block, :n], gram[:n], p, s)  # on its own: probes change no bit of the training
+            _preactivations(start[block, n:], gram[n:], p, s[n * ROW :])
             first, end = block * units, min((block + 1) * units, outer.size)
             size = end - first
             for i in range(n):
