@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.cuda.nvrtc import TABLE
 from tests.helpers import WORST_SHARE
 
 mpl.use("Agg")
@@ -29,8 +30,12 @@ def cifar10_dir() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show how much of each tolerance the run used."""
+    """Show how much of each tolerance the run used, and what the compiled kernels take."""
     if WORST_SHARE:
         terminalreporter.section("largest share of each tolerance used")
         for key, share in sorted(WORST_SHARE.items()):
             terminalreporter.write_line(f"{share:8.3f}  {key}")
+    if TABLE:
+        terminalreporter.section("registers a thread, bytes of spills and of shared memory")
+        for key, use in sorted(TABLE.items()):
+            terminalreporter.write_line(f"{use.registers:8d} {use.spills:5d} {use.shared:6d}  {key}")

@@ -26,6 +26,9 @@ class Use(NamedTuple):
     shared: int
 
 
+TABLE: dict[str, Use] = {}  # kernel and architecture -> use, shown after the run
+
+
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
     """NVRTC of the package nvidia-cuda-nvrtc or of an installed CUDA toolkit; None if there is none."""

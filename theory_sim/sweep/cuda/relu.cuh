@@ -61,7 +61,7 @@ __device__ __forceinline__ void add_row(const Run& run, int row, double factor, 
     }
 }
 
-// Units that C has passed leave V; those of 32 rows are found together by each warp, so that all threads know them.
+// Units that C has passed leave V. Its first barrier also waits for those who still read V for the steps before. Those of 32 rows are found together by each warp, so that all threads know them.
 __device__ void bury(const Run& run, double c, const double* outer, double* level, double* moved, double* gradient)
 {
     __shared__ unsigned dying[MAX_THREADS / 32];
@@ -75,7 +75,7 @@ __device__ void bury(const Run& run, double c, const double* outer, double* leve
         }
         const unsigned word = __ballot_sync(FULL_WARP, dies);
         if (threadIdx.x % 32 == 0) dying[warp] = word;
-        __syncthreads();
+        __syncthreads();  // all know them
         for (int w = 0; w < n_warps; ++w)
             for (unsigned rest = dying[w]; rest != 0; rest &= rest - 1) {
                 const int row = first + 32 * w + __ffs((int)rest) - 1;
@@ -170,7 +170,6 @@ __device__ void train_relu(const Batch& batch, long long index, double* scratch)
         }
         t += n;
         if (death) {
-            __syncthreads();  // nobody still reads V for the steps before
             const double before = alive.count;
             bury(run, c, outer, level, moved, gradient);
             alive = sum_units(run, start, outer, level);

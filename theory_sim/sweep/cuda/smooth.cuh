@@ -21,10 +21,10 @@ __device__ void multiply_tile(const Run& run, const double* weights, const Tile&
         for (int k = 0; k < TILE; ++k) sums[k] = 0.0;
         for (int row = 0; row < run.width; row += STAGE_ROWS) {
             const int n_rows = min(STAGE_ROWS, run.width - row);
-            __syncthreads();
+            __syncthreads();  // the last stage has been used
             for (int i = threadIdx.x; i < n_rows * TILE; i += blockDim.x)
                 stage[i] = tile.active[(long long)row * TILE + i];
-            __syncthreads();
+            __syncthreads();  // the stage is complete
             if (j >= run.dim) continue;
 #pragma unroll 2  // more would spill
             for (int r = 0; r < n_rows; ++r) {
