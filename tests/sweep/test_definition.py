@@ -425,13 +425,8 @@ def test_swept_keys_without_effect_are_named() -> None:
     assert mixed.without_effect() == []
 
 
-def test_recorded_steps() -> None:
-    assert Recording().at(300).tolist() == [0, 30, 60, 90, 120, 150, 180, 210, 240, 270, 300]
-    assert Recording(4).at(10).tolist() == [0, 3, 7, 10]
-    assert Recording(4).at(1).tolist() == [0, 0, 1, 1]
-    assert Recording(1).at(10).tolist() == [0]
-    assert Recording((0, 5, 15)).at(10).tolist() == [0, 5, -1]
-    assert (Recording(4).size, Recording((0, 5, 15)).size) == (4, 3)
+def test_number_of_records() -> None:
+    assert (Recording().size, Recording(4).size, Recording((0, 5, 15)).size) == (11, 4, 3)
 
 
 def test_the_default_sweep() -> None:

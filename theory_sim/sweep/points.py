@@ -55,13 +55,6 @@ class Recording:
         """Number of records."""
         return len(self.steps) if isinstance(self.steps, tuple) else self.steps
 
-    def at(self, n_steps: int) -> NDArray[np.int64]:
-        """The step of each record in a run of `n_steps`, (size,), ascending; -1 beyond the end of the run."""
-        if isinstance(self.steps, tuple):
-            steps = np.array(self.steps, dtype=np.int64)
-            return np.where(steps <= n_steps, steps, -1)
-        return np.rint(np.linspace(0, n_steps, self.steps)).astype(np.int64)
-
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
