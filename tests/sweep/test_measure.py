@@ -20,7 +20,8 @@ from theory_sim.errors import InputError
 from theory_sim.simulation.run import simulate
 from theory_sim.simulation.start import prepare
 from theory_sim.sweep.course import CROSSINGS, HIGH_CROSS, LOW_CROSS, RESIDUAL
-from theory_sim.sweep.measure import ROW, _relu_q
+from theory_sim.sweep.iterated import relu_closed_q
+from theory_sim.sweep.measure import ROW
 from theory_sim.sweep.schema import COUNTS, RECORDED, SCALARS
 
 N_RUNS = 160
@@ -219,10 +220,10 @@ def test_a_closed_form_of_a_million_steps() -> None:
     """The powers of 1 - r that are resynchronised, beside pow at every step."""
     for rate in (1e-6, 0.02, 0.7, 1.0, 1.9, 2.0):
         q = np.empty(1_000_001)
-        _relu_q(3.0, rate, q)
+        relu_closed_q(3.0, rate, q)
         assert_close(f"q at r = {rate}", q, relu_q(np.arange(len(q)), 6.0, rate, 2.0), "identity")
     q, growing = np.empty(200), relu_q(np.arange(200), 6.0, 3.5, 2.0)
-    _relu_q(3.0, 3.5, q)
+    relu_closed_q(3.0, 3.5, q)
     assert_close("growing q, of its size", q[1:] / growing[1:], np.ones(199), "identity")
     assert_differs("a wrong rate", relu_q(np.arange(200), 6.0, 3.5 + 1e-6, 2.0), growing, "identity")
 

@@ -22,61 +22,37 @@ has one run of any length and no say in what is drawn:
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.paths import RESOLVED
-from theory_sim.claims.samples import LEAST_ENERGY, MOVED
 from theory_sim.claims.theorem3 import TIE
-from theory_sim.sweep.course import (
-    ACTIVE_NORM2,
-    CROSSINGS,
-    HIGH_CROSS,
-    HIGH_ENERGY,
-    LOW_CROSS,
-    LOW_ENERGY,
-    RESIDUAL,
+from theory_sim.sweep.course import HIGH_ENERGY, LOW_ENERGY, RESIDUAL
+from theory_sim.sweep.judge_theorem1 import after_t0, judge_growth, judge_keeps, judge_majority, judge_t0, judge_t1
+from theory_sim.sweep.path import (
+    CORRECTED,
+    EQ13,
+    EQ14,
+    EXACT,
+    NONE,
+    ONE_SIGN,
+    PERCEIVED,
+    PRINTED,
+    SLACK,
+    SMOOTH,
+    THM2,
+    THM3,
+    THM3_WEAK,
+    Path,
+    first_turn,
+    moves,
+    one_sided_states,
+    regime_of,
+    say,
 )
-from theory_sim.sweep.schema import CLAIMS
-
-PRINTED, CORRECTED = 0, 1
-EQ13, EQ14, T0, T1, GROWTH, KEEPS, MAJORITY, THM2, THM3, THM3_WEAK = (
-    CLAIMS.index(name)
-    for name in (
-        "eq13", "eq14", "thm1_t0", "thm1_t1", "thm1_growth", "thm1_keeps", "thm1_majority", "thm2", "thm3", "thm3_weak",
-    )
-)  # fmt: skip
-ONE_SIGN, SWINGS, SWINGS_AWAY, SMOOTH, NONE = range(5)  # regimes: η^(t) of one sign (ReLU), 1 < r <= 2, r > 2
-SLACK = 1e-9  # tolerance of inequalities between energies or crosses, as claims.base.Claim.tolerance
-EXACT = 1e-11  # tolerance of exact one-step laws, of the largest energy or cross
-PERCEIVED = 1e-7  # of the same: a law is judged where it moves something by more
-
-
-class Path(NamedTuple):
-    """One run as its judges see it, states t = 0 ... last, steps t = 0 ... last-1.
-
-    tau, high_share: L/N and H/N (last+1,); growth: τ^(t+1) - τ^(t) without cancellation; drive: η^(t); drives: Σ η^(t)
-    before step t; q: Q_t/P_t of the run's own rates; low_cross, high_cross: Δτ_l, Δτ_h; first_crossing: last+1 if
-    there is none.
-    """
-
-    tau: NDArray
-    high_share: NDArray
-    growth: NDArray
-    drive: NDArray
-    drives: NDArray
-    q: NDArray
-    low_cross: NDArray
-    high_cross: NDArray
-    input_tau: float
-    eq12_margin: float
-    relative_rate: float
-    last: int
-    settled: int
-    first_crossing: int
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -84,77 +60,29 @@ def judge(course: NDArray, probes: NDArray, probe_start: NDArray, facts: Any, pa
     """Fill verdicts, int8 (2, claims, versions), with hypotheses and verdicts; lemma1's stay as they are."""
     verdicts[0, : THM3_WEAK + 1] = 0
     _one_step_laws(course, facts, path, verdicts)
-    regime, end = _regime(facts, path)
-    if regime == NONE or not facts.input_low > facts.input_high or not _moves(course, path, end):
+    regime, end = regime_of(facts, path)
+    if regime == NONE or not facts.input_low > facts.input_high or not moves(course, path, end):
         return
     sign = 1.0 if path.drive[0] > 0 else -1.0
     linear = min(end, path.first_crossing - 1)  # last state of the linear stretch
-    turned = _first_turn(path, sign, linear)
-    one_sided = _one_sided(path, sign, linear)
-    printed_t0, corrected_t0 = _after_t0(path, 1.0, end), _after_t0(path, sign, turned)
-    _t0(course, facts, path, PRINTED, 1.0, end, verdicts)
-    _t1(course, facts, path, regime, end, sign, verdicts)
-    _growth(path, PRINTED, printed_t0, 1.0, end, verdicts)
-    _keeps(path, PRINTED, printed_t0, 1.0, end, verdicts)
-    _majority(path, PRINTED, printed_t0, end, verdicts)
+    turned = first_turn(path, sign, linear)
+    one_sided = one_sided_states(path, sign, linear)
+    printed_t0, corrected_t0 = after_t0(path, 1.0, end), after_t0(path, sign, turned)
+    judge_t0(course, facts, path, PRINTED, 1.0, end, verdicts)
+    judge_t1(course, facts, path, regime, end, sign, verdicts)
+    judge_growth(path, PRINTED, printed_t0, 1.0, end, verdicts)
+    judge_keeps(path, PRINTED, printed_t0, 1.0, end, verdicts)
+    judge_majority(path, PRINTED, printed_t0, end, verdicts)
     _theorem2(course, probes, probe_start, facts, path, regime, end, one_sided, sign, verdicts)
     _theorem3(path, regime, end, one_sided, sign, verdicts)
     _theorem3_weak(course, path, regime, end, linear, verdicts)
     if regime == SMOOTH:
         return
-    _t0(course, facts, path, CORRECTED, sign, turned, verdicts)
-    _growth(path, CORRECTED, corrected_t0, sign, turned, verdicts)
-    _majority(path, CORRECTED, corrected_t0, turned, verdicts)
+    judge_t0(course, facts, path, CORRECTED, sign, turned, verdicts)
+    judge_growth(path, CORRECTED, corrected_t0, sign, turned, verdicts)
+    judge_majority(path, CORRECTED, corrected_t0, turned, verdicts)
     if regime == ONE_SIGN and sign * path.eq12_margin >= 0 and path.tau[0] < path.input_tau:
-        _keeps(path, CORRECTED, corrected_t0, sign, turned, verdicts)
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def _say(verdicts: NDArray, claim: int, version: int, judged: bool, refuted: bool) -> None:
-    """Hypotheses met and judged, or neither."""
-    if judged:
-        verdicts[0, claim, version] = 1
-        verdicts[1, claim, version] = 0 if refuted else 1
-
-
-# The run ------------------------------------------------------------------------------------------------------------
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _regime(facts: Any, path: Path) -> tuple[int, int]:
-    """(regime, last step that is judged)."""
-    if path.last < 1:
-        return NONE, path.last
-    crosses = path.first_crossing <= path.last
-    if facts.relu and facts.mse and path.relative_rate > 1 and not crosses:
-        return (SWINGS if path.relative_rate <= 2 else SWINGS_AWAY), path.last
-    sign = 1.0 if path.drive[0] > 0 else -1.0
-    end = path.last
-    if _first_turn(path, sign, end) < end:
-        end = path.settled
-        if end < 1 or _first_turn(path, sign, end) < end:
-            return NONE, end
-    if not facts.relu:
-        return (SMOOTH if sign > 0 else NONE), end
-    return (ONE_SIGN if sign > 0 or not crosses else NONE), end
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _first_turn(path: Path, sign: float, end: int) -> int:
-    """First of the steps before `end` whose drive has not this sign; `end` if there is none."""
-    first = end
-    for t in range(end):
-        first = min(first, end if sign * path.drive[t] > 0 else t)
-    return first
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _one_sided(path: Path, sign: float, linear: int) -> int:
-    """Number of first states up to `linear` on which q has this sign or is 0, as claims.paths.linear_and_positive."""
-    states = linear + 1
-    for t in range(linear + 1):
-        states = min(states, linear + 1 if sign * path.q[t] >= 0 else t)
-    return states
+        judge_keeps(path, CORRECTED, corrected_t0, sign, turned, verdicts)
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
@@ -164,168 +92,6 @@ def _largest_size(values: NDArray) -> float:
     for value in values:
         largest = max(largest, abs(value))
     return largest
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _moves(course: NDArray, path: Path, end: int) -> bool:
-    """ĝ never down at round-off, and τ moves by 100 times its resolution, as samples.SpectralPath.moves."""
-    low, high = course[LOW_ENERGY], course[HIGH_ENERGY]
-    start = low[0] + high[0]
-    share = math.sqrt(LEAST_ENERGY)
-    outside = moved = 0
-    for t in range(end + 1):
-        total = low[t] + high[t]
-        outside += not (share * start < total) & (share * total < start)
-        moved += abs(path.tau[t] - path.tau[0]) >= MOVED
-    if outside > 0:  # not clear at a glance
-        largest = 0.0
-        for t in range(end + 1):
-            total = low[t] + high[t]
-            largest = total if total > largest else largest
-            if not total > LEAST_ENERGY * largest:
-                return False
-    return moved > 0
-
-
-# Theorem 1 ----------------------------------------------------------------------------------------------------------
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _after_t0(path: Path, sign: float, end: int) -> int:
-    """First state from which Δτ_l > Δτ_h up to `end`; end + 1 if there is none."""
-    failed = -1
-    for t in range(end + 1):
-        failed = max(failed, -1 if sign * (path.low_cross[t] - path.high_cross[t]) > 0 else t)
-    return failed + 1
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _t0(course: NDArray, facts: Any, path: Path, version: int, sign: float, end: int, verdicts: NDArray) -> None:
-    """Δτ_l > Δτ_h after t₀, corrected: already after t₀/2, as claims.theorem1.t0 [paper: Theorem 1, Remark]."""
-    residual, norm2 = course[RESIDUAL], course[ACTIVE_NORM2]
-    judged = refuted = 0
-    needed = -sign * (path.low_cross[0] - path.high_cross[0]) / (facts.input_low - facts.input_high)
-    if version == CORRECTED:
-        needed /= 2
-    if not needed > 0:
-        for t in range(1, end + 1):
-            size = abs(path.low_cross[t]) + abs(path.high_cross[t])
-            judged += size > 0
-            refuted += (size > 0) & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
-        _say(verdicts, T0, version, judged > 0, refuted > 0)
-        return
-    least_residual, least_norm2 = abs(residual[0]), norm2[0]
-    for t in range(1, end + 1):
-        least_residual = abs(residual[t]) if abs(residual[t]) < least_residual else least_residual
-        least_norm2 = norm2[t] if norm2[t] < least_norm2 else least_norm2
-        size = abs(path.low_cross[t]) + abs(path.high_cross[t])
-        after = (t * facts.learning_rate * least_residual * least_norm2 >= needed) & (size > 0)
-        judged += after
-        refuted += after & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
-    _say(verdicts, T0, version, judged > 0, refuted > 0)
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _t1(course: NDArray, facts: Any, path: Path, regime: int, end: int, sign: float, verdicts: NDArray) -> None:
-    """τ rises at the end, as claims.theorem1.t1 [paper: Eq. 10]."""
-    if not path.tau[0] < path.input_tau:
-        return
-    verdicts[0, T1, PRINTED] = 1
-    if regime != SMOOTH:
-        verdicts[0, T1, CORRECTED] = 1
-    resolved = 100 * RESOLVED
-    n = end
-    while n > 0 and not abs(path.growth[n - 1]) >= resolved:
-        n -= 1
-    if n < 6:
-        return
-    least, size, weakest = math.inf, 0.0, math.inf
-    for t in range(n - (6 if regime in (SWINGS, SWINGS_AWAY) else 3), n):
-        growth = path.growth[t]
-        least, size, weakest = min(least, growth), max(size, abs(growth)), min(weakest, abs(growth))
-    if not weakest >= resolved:
-        return
-    rises = -1 if regime == SMOOTH else _rises_in_the_end(course, facts, path, regime, n, sign)
-    if rises < 0 and regime != SMOOTH:
-        return
-    verdicts[1, T1, PRINTED] = 0 if least < -SLACK * size else 1
-    if rises == 1:
-        verdicts[1, T1, CORRECTED] = verdicts[1, T1, PRINTED]
-    elif rises == 0:
-        verdicts[1, T1, CORRECTED] = 0 if least > SLACK * size else 1
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _rises_in_the_end(course: NDArray, facts: Any, path: Path, regime: int, n: int, sign: float) -> int:
-    """1 or 0 by the closed form from the last crossing on, -1 if step n is not near enough to the end."""
-    if regime == SWINGS:
-        return 0
-    crossings, base = course[CROSSINGS], 0  # base: the first state after the last crossing
-    if path.first_crossing <= path.last:
-        for t in range(path.last):
-            base = max(base, 0 if crossings[t] == crossings[path.last] else t + 1)
-    if base > n - 6:
-        return -1
-    low_cross, high_cross = course[LOW_CROSS, base], course[HIGH_CROSS, base]
-    p0 = low_cross * course[HIGH_ENERGY, base] - high_cross * course[LOW_ENERGY, base]
-    p1 = facts.input_low * course[HIGH_ENERGY, base] - facts.input_high * course[LOW_ENERGY, base]
-    p2 = facts.input_low * high_cross - facts.input_high * low_cross
-    if regime == SWINGS_AWAY or not facts.mse:  # q without bound
-        for t in range(n - 3, n + 1):
-            q = path.q[t] - path.q[base]
-            if not abs(p2 * q * q) > 10 * (abs(2 * p1 * q) + abs(p0)):
-                return -1
-        return 1 if regime != SWINGS_AWAY and sign * p2 >= 0 else 0
-    first = path.q[n - 3] - path.q[base]
-    limit = course[RESIDUAL, base] / facts.input_norm2
-    rising = falling = 0
-    for i in range(16):
-        q = first + (limit - first) * i / 15
-        slope = math.copysign(1.0, limit) * (p0 + 2 * p1 * q + p2 * q * q)
-        rising += slope > 0
-        falling += slope < 0
-    return 1 if rising == 16 else 0 if falling == 16 else -1
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _growth(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
-    """τ grows where L < H, corrected: and Δτ_l >= 0, as claims.theorem1.growth [paper: Theorem 1, Remark]."""
-    tau, high_share, growth = path.tau[after_t0:end], path.high_share[after_t0:end], path.growth[after_t0:end]
-    low_cross, least = path.low_cross[after_t0:end], 0.0 if version == CORRECTED else -math.inf
-    judged = refuted = 0
-    for t in range(end - after_t0):
-        chosen = (tau[t] < high_share[t]) & (sign * low_cross[t] >= least)
-        judged += chosen
-        refuted += chosen & (growth[t] < -RESOLVED)
-    _say(verdicts, GROWTH, version, judged > 0, refuted > 0)
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _keeps(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
-    """Once Δτ_l τ_h >= Δτ_h τ_l, τ grows for ever, as claims.theorem1.keeps [paper: Theorem 1, Remark]."""
-    low_cross, high_cross = path.low_cross[after_t0 + 1 : end], path.high_cross[after_t0 + 1 : end]
-    tau, high_share = path.tau[after_t0 + 1 : end], path.high_share[after_t0 + 1 : end]
-    first = end
-    for t in range(end - after_t0 - 1):
-        balance = low_cross[t] * high_share[t] - high_cross[t] * tau[t]
-        first = min(first, after_t0 + 1 + t if sign * balance >= 0 else end)
-    growth, refuted = path.growth[first:end], 0
-    for t in range(end - first):
-        refuted += growth[t] < -RESOLVED
-    _say(verdicts, KEEPS, version, first < end, refuted > 0)
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _majority(path: Path, version: int, after_t0: int, end: int, verdicts: NDArray) -> None:
-    """Once L > H after t₀, for ever, as claims.theorem1.majority [paper: Theorem 1, Remark]."""
-    tau, high_share = path.tau[after_t0 : end + 1], path.high_share[after_t0 : end + 1]
-    first = end - after_t0
-    for t in range(end - after_t0):
-        first = min(first, t if tau[t] > high_share[t] else end - after_t0)
-    refuted = 0
-    for t in range(end - after_t0 + 1):
-        refuted += (t > first) & (tau[t] - high_share[t] < -SLACK)
-    _say(verdicts, MAJORITY, version, first < end - after_t0, refuted > 0)
 
 
 # Theorem 2 ----------------------------------------------------------------------------------------------------------
@@ -368,9 +134,9 @@ def _theorem2(
             judged_corrected |= corrected > 1
             refuted_printed |= lost < printed
             refuted_corrected |= lost < corrected
-    _say(verdicts, THM2, PRINTED, judged_printed, refuted_printed)
+    say(verdicts, THM2, PRINTED, judged_printed, refuted_printed)
     if regime != SMOOTH:
-        _say(verdicts, THM2, CORRECTED, judged_corrected, refuted_corrected)
+        say(verdicts, THM2, CORRECTED, judged_corrected, refuted_corrected)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -432,7 +198,7 @@ def _theorem3_weak(course: NDArray, path: Path, regime: int, end: int, linear: i
         met = room + total * path.eq12_margin > 1e-6 * (room + abs(total) * size)
         judged += met
         refuted += met & (path.input_tau - path.tau[t] < -RESOLVED)
-    _say(verdicts, THM3_WEAK, PRINTED, judged > 0, refuted > 0)
+    say(verdicts, THM3_WEAK, PRINTED, judged > 0, refuted > 0)
     if regime == SMOOTH:
         return
     judged = refuted = 0
@@ -442,7 +208,7 @@ def _theorem3_weak(course: NDArray, path: Path, regime: int, end: int, linear: i
         certain = abs(premise) > 1e-6 * (room + abs(q) * size)
         judged += certain
         refuted += certain & (((premise > 0) & (below < -RESOLVED)) | ((premise < 0) & (below > RESOLVED)))
-    _say(verdicts, THM3_WEAK, CORRECTED, judged > 0, refuted > 0)
+    say(verdicts, THM3_WEAK, CORRECTED, judged > 0, refuted > 0)
 
 
 # Eqs. 13 and 14 -----------------------------------------------------------------------------------------------------
