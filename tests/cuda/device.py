@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -19,14 +22,18 @@ from theory_sim.sweep.cuda.source import FILES, KERNELS, source
 HERE = Path(__file__).parent
 GENERATOR = ("draw_words", "draw_normals", "draw_extremes", "draw_outer")  # kernels of generator.cu
 needs_compiler = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("g++", "nm", "addr2line")), reason="needs g++ and binutils"
+    (sys.platform, platform.machine()) != ("linux", "x86_64")
+    or any(shutil.which(tool) is None for tool in ("g++", "nm", "addr2line")),
+    reason="the emulator needs Linux on x86-64, g++ and binutils",
 )
 
 
 @cache
 def build_folder() -> Path:
-    """Where compiled kernels are kept for this run of the tests."""
-    return Path(tempfile.mkdtemp(prefix="theory_sim_kernels_"))
+    """Where compiled kernels are kept until this process ends."""
+    folder = tempfile.mkdtemp(prefix="theory_sim_kernels_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def generator_source() -> str:

@@ -25,14 +25,12 @@
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(16) double2 { double x, y; };
-EMULATOR_FN double2 make_double2(double x, double y) { return {x, y}; }
 
 extern "C" {
 extern uint3 emulator_thread, emulator_block;
 extern dim3 emulator_block_dim, emulator_grid_dim;
 void emulator_syncthreads(int line);
-int emulator_sync_reduce(int line, int predicate, int operation);
+int emulator_sync_count(int line, int predicate);
 void* emulator_warp_slot(unsigned mask);                  // this lane's 128-byte slot of the current phase
 void emulator_warp_sync(unsigned mask, int line);         // all lanes of mask arrive; then their slots are readable
 void* emulator_warp_peer(unsigned mask, int lane);        // a lane's slot of the phase just completed
@@ -50,17 +48,13 @@ constexpr int warpSize = 32;
 
 // Barriers. Each carries its source line: threads that meet at different lines are an error.
 #define __syncthreads() emulator_syncthreads(__LINE__)
-#define __syncthreads_count(p) emulator_sync_reduce(__LINE__, (p) != 0, 0)
-#define __syncthreads_and(p) emulator_sync_reduce(__LINE__, (p) != 0, 1)
-#define __syncthreads_or(p) emulator_sync_reduce(__LINE__, (p) != 0, 2)
+#define __syncthreads_count(p) emulator_sync_count(__LINE__, (p) != 0)
 EMULATOR_FN void emulator_syncwarp(int line, unsigned mask = 0xffffffffu)
 {
     emulator_warp_slot(mask);
     emulator_warp_sync(mask, line);
 }
 #define __syncwarp(...) emulator_syncwarp(__LINE__ __VA_OPT__(, ) __VA_ARGS__)
-EMULATOR_FN void __threadfence() {}
-EMULATOR_FN void __threadfence_block() {}
 
 // Warp shuffles and votes: every lane leaves its value in its slot, all arrive, then the wanted slot is read.
 template <class T>
@@ -102,24 +96,17 @@ EMULATOR_FN unsigned emulator_ballot(int line, unsigned mask, int predicate)
     return result;
 }
 #define __ballot_sync(mask, p) emulator_ballot(__LINE__, mask, p)
-#define __any_sync(mask, p) (emulator_ballot(__LINE__, mask, p) != 0)
-#define __all_sync(mask, p) (emulator_ballot(__LINE__, mask, !(p)) == 0)
 
 // Atomics: fibers never pre-empt one another, so that a plain read, change and write is atomic.
-#define EMULATOR_ATOMIC(name, expression)                \
-    template <class T, class U> EMULATOR_FN T name(T* p, U operand) \
-    {                                                    \
-        emulator_atomic(p, sizeof(T));                   \
-        T old = *p, value = (T)operand;                  \
-        *p = (expression);                               \
-        return old;                                      \
-    }
-EMULATOR_ATOMIC(atomicAdd, old + value)
-EMULATOR_ATOMIC(atomicMax, old > value ? old : value)
-EMULATOR_ATOMIC(atomicMin, old < value ? old : value)
-EMULATOR_ATOMIC(atomicExch, value)
+template <class T, class U> EMULATOR_FN T atomicAdd(T* p, U value)
+{
+    emulator_atomic(p, sizeof(T));
+    const T old = *p;
+    *p = old + (T)value;
+    return old;
+}
 
-// Arithmetic with a stated rounding, bit casts and wide products; g++ is told never to contract a*b+c.
+// Arithmetic with a stated rounding and bits of numbers; g++ is told never to contract a*b+c.
 using std::isnan;
 using std::max;
 using std::min;
@@ -128,18 +115,11 @@ EMULATOR_FN double __dsub_rn(double a, double b) { return a - b; }
 EMULATOR_FN double __dmul_rn(double a, double b) { return a * b; }
 EMULATOR_FN double __ddiv_rn(double a, double b) { return a / b; }
 EMULATOR_FN double __dsqrt_rn(double a) { return sqrt(a); }
-EMULATOR_FN double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 EMULATOR_FN long long __double_as_longlong(double x) { long long r; memcpy(&r, &x, 8); return r; }
 EMULATOR_FN double __longlong_as_double(long long x) { double r; memcpy(&r, &x, 8); return r; }
 EMULATOR_FN unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
-EMULATOR_FN unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
-{
-    return (unsigned long long)((unsigned __int128)a * b >> 64);
-}
 EMULATOR_FN int __popc(unsigned x) { return __builtin_popcount(x); }
 EMULATOR_FN int __ffs(int x) { return __builtin_ffs(x); }
-EMULATOR_FN int __clz(int x) { return x ? __builtin_clz(x) : 32; }
-template <class T> static inline T __ldg(const T* p) { return *p; }
 
 // The table of kernels: emulator.py appends EMULATOR_EXPORT("row_sum<float,128>", row_sum<float,128>) lines.
 template <class F> struct emulator_kernel;

@@ -381,15 +381,14 @@ void emulator_syncthreads(int line)
     yield_next();
 }
 
-int emulator_sync_reduce(int line, int predicate, int operation)  // operation: 0 count, 1 and, 2 or
+int emulator_sync_count(int line, int predicate)
 {
     if (barrier_count == 0) predicate_count = 0;
     predicate_count += predicate;
-    const int n = n_alive;
     emulator_syncthreads(line);
     const int count = predicate_count;
     emulator_syncthreads(line);
-    return operation == 0 ? count : operation == 1 ? count == n : count > 0;
+    return count;
 }
 
 int emulator_lane() { return current % 32; }

@@ -186,21 +186,32 @@ def test_starts_that_cannot_be_run(device: Device) -> None:
         assert_agrees(group, result, i, 0)
 
 
+@pytest.mark.parametrize("activation", ["relu", "squareplus"])
+def test_runs_again_with_the_same_bits(device: Device, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = group_of(37, [{**shape, "activation": activation} for shape in SHAPES])
+    first = train(device, group, 0, 16)
+    for n_resident in (device.n_resident, 1, 2):
+        monkeypatch.setattr(device, "n_resident", n_resident)
+        for a, b in zip(first, train(device, group, 0, 16), strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
 @needs_compiler
 @pytest.mark.parametrize("activation", ["relu", "squareplus"])
 def test_bits_do_not_depend_on_the_launch(activation: str) -> None:
     """Number of resident blocks, order of threads and blocks, a second run, other networks in the batch."""
     group = group_of(37, [{**shape, "activation": activation} for shape in SHAPES])
     first = train(EmulatedDevice(), group, 0, 16)
-    for other in (EmulatedDevice(), EmulatedDevice(n_resident=1), EmulatedDevice(order=-1), EmulatedDevice(order=9)):
+    for other in (EmulatedDevice(order=-1), EmulatedDevice(order=9), EmulatedDevice(order=2, n_resident=1)):
         for a, b in zip(first, train(other, group, 0, 16), strict=True):
             assert a.tobytes() == b.tobytes()
     alone = run_batch(EmulatedDevice(), group, np.array([2]), np.array([[0, 16]]), shift=True)
     assert alone.course[0].tobytes() == np.ascontiguousarray(first.course[2, :, : 16 + 1]).tobytes()
-    other = train(EmulatedDevice(threads=32), group, 0, 16)  # another tree of sums
-    assert other.course.tobytes() != first.course.tobytes()
-    for i in np.flatnonzero(first.status == 0):
-        assert_agrees(group, other, int(i), 0, 16)
+    for threads in (32, 128):
+        other = train(EmulatedDevice(threads=threads), group, 0, 16)
+        assert other.course.tobytes() != first.course.tobytes()  # another tree of sums
+        for i in np.flatnonzero(first.status == 0):
+            assert_agrees(group, other, int(i), 0, 16)
 
 
 @needs_compiler
