@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks theory`. Exit code 0; 1 if a row failed; 2 on a user's mistake."""
+"""Command line: `python -m benchmarks theory` or `sweep`. Exit code 0; 1 if a row failed; 2 on a user's mistake."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,42 +22,100 @@ def benchmarks() -> None:
     """Our code beside its peers, timed in one run."""
 
 
+Out = Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")]
+Peers = Annotated[str, typer.Option(help="Comma-separated peers; those not installed are skipped.")]
+Repeats = Annotated[int, typer.Option(help="Timed turns of each side, after the discarded one.")]
+Quick = Annotated[bool, typer.Option(help="Tiny sizes: shows that everything runs; times mean nothing.")]
+ALL_PEERS = ",".join(theory.TRAJECTORY_PEERS)
+
+
 @app.command("theory")
-def run_theory(
-    out: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
-    peers: Annotated[str, typer.Option(help="Comma-separated peers; those not installed are skipped.")] = ",".join(
-        theory.TRAJECTORY_PEERS
-    ),
-    repeats: Annotated[int, typer.Option(help="Timed turns of each side, after the discarded one.")] = 7,
-    quick: Annotated[bool, typer.Option(help="Tiny sizes: shows that everything runs; times mean nothing.")] = False,
-) -> int:
+def run_theory(out: Out = None, peers: Peers = ALL_PEERS, repeats: Repeats = 7, quick: Quick = False) -> int:
     """One trajectory with all spectra (d=1025, m=512, 1,000 steps, float64), and data-set training (n=32)."""
+    present, skipped = _check(out, peers, repeats)
+    sizes = theory.QUICK if quick else theory.Sizes()
+    busy = Busy()
+    rows = theory.measure(sizes, present, repeats, _note)
+    protocol = {"sizes": asdict(sizes), "repeats": repeats, "quick": quick}
+    return _finish("theory", rows, skipped, protocol, busy, out)
+
+
+@app.command("sweep")
+def run_sweep(
+    out: Out = None,
+    peers: Peers = ALL_PEERS,
+    repeats: Repeats = 5,
+    quick: Quick = False,
+    plots: Annotated[Path | None, typer.Option(help="Measure how costs grow, and draw it into this folder.")] = None,
+) -> int:
+    """Many settings of one network, data-set training and drawing, on all cores; and the limits of this machine."""
+    from benchmarks import scaling, sweep
+    from benchmarks.limits import measure_limits
+
+    present, skipped = _check(out, peers, repeats)
+    require(plots is None or plots.is_dir(), f"--plots {plots}: is not a folder")
+    sizes = sweep.QUICK if quick else sweep.Sizes()
+    busy = Busy()
+    _note("measuring the machine")
+    limits = measure_limits(quick=quick)
+    rows = sweep.measure(sizes, present, repeats, _note)
+    more: dict[str, Any] = {"limits": asdict(limits)}
+    if plots is not None:
+        curves = scaling.measure_scaling(_note, quick=quick)
+        _note(f"drew {scaling.draw(curves, limits, plots, quick=quick)}")
+        more["scaling"] = [curve.as_dict() for curve in curves]
+    print(f"this machine: {limits}")
+    protocol = {"sizes": asdict(sizes), "repeats": repeats, "quick": quick}
+    return _finish("sweep", rows, skipped, protocol, busy, out, **more)
+
+
+def _check(out: Path | None, peers: str, repeats: int) -> tuple[list[str], dict[str, str]]:
+    """Installed peers, and the others with the reason; raises InputError on arguments that are not allowed."""
     require(repeats >= 1, f"--repeats {repeats}: allowed is >= 1")
     if out is not None:
         results.require_writable(out)
-    present, skipped = theory.choose_peers([name.strip() for name in peers.split(",")])
-    sizes = theory.QUICK if quick else theory.Sizes()
-    start, others = time.monotonic(), results.seconds_of_others()
-    notes = Console(stderr=True)
-    rows = theory.measure(sizes, present, repeats, lambda job: notes.print(f"timing {job}", highlight=False))
-    since = results.seconds_of_others()
-    other_cores = None if others is None or since is None else round((since - others) / (time.monotonic() - start), 2)
+    return theory.choose_peers([name.strip() for name in peers.split(",")])
 
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+
+def _note(job: str) -> None:
+    Console(stderr=True).print(f"timing {job}", highlight=False)
+
+
+class Busy:
+    """How many cores other processes take from now on."""
+
+    def __init__(self) -> None:
+        """Start counting."""
+        self._start, self._others = time.monotonic(), results.seconds_of_others()
+
+    def cores(self) -> float | None:
+        """The mean number so far; None where the system does not tell."""
+        since = results.seconds_of_others()
+        if since is None or self._others is None:
+            return None
+        return round((since - self._others) / (time.monotonic() - self._start), 2)
+
+
+def _finish(
+    benchmark: str,
+    rows: list[results.Row],
+    skipped: dict[str, str],
+    protocol: dict[str, Any],
+    busy: Busy,
+    out: Path | None,
+    **more: Any,
+) -> int:
+    """Print the table, write the JSON file if one is wanted; the exit code."""
+    other_cores = busy.cores()
+    console = Console() if sys.stdout.isatty() else Console(width=180)
     results.print_table(rows, console)
     for reason in skipped.values():
         console.print(f"skipped: {reason}", highlight=False)
     if other_cores is not None:
         console.print(f"cores taken by other processes meanwhile: {other_cores:.2f}", highlight=False)
     if out is not None:
-        protocol = {
-            "sizes": asdict(sizes),
-            "repeats": repeats,
-            "discarded_turns": 1,
-            "quick": quick,
-            "other_cores": other_cores,
-        }
-        results.write_json(out, results.document("theory", rows, skipped, protocol))
+        protocol = {**protocol, "discarded_turns": 1, "other_cores": other_cores}
+        results.write_json(out, results.document(benchmark, rows, skipped, protocol, **more))
     return 0 if all(row.passed for row in rows) else 1
 
 

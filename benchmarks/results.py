@@ -30,6 +30,8 @@ class Row:
     ours_s, peer_s: medians over `repeats` turns, with their smallest and largest; ratio: ours_s / peer_s, below 1 where
     we are faster. agreement: worst max|ours - peer| / max|peer| over the job's arrays, None if they cannot be compared;
     bound: what is allowed; reason: why the row failed, empty if it did not. threads: of each pool in both processes.
+    ours_settings, peer_settings: times are per setting, of so many a turn; None where a call is one piece of work.
+    asked: the speed-up 1 / ratio that we have promised ourselves; None where it is only shown.
     """
 
     job: str
@@ -48,6 +50,9 @@ class Row:
     peer_max_s: float | None = None
     repeats: int = 0
     threads: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    ours_settings: int | None = None
+    peer_settings: int | None = None
+    asked: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -131,8 +136,9 @@ def document(
     rows: Iterable[Row],
     skipped: Mapping[str, str],
     protocol: Mapping[str, Any],
+    **more: Any,
 ) -> dict[str, Any]:
-    """The whole result as one JSON object; `skipped`: peer -> why."""
+    """The whole result as one JSON object; `skipped`: peer -> why; `more`: what only this benchmark has."""
     return {
         "benchmark": benchmark,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -142,6 +148,7 @@ def document(
         "protocol": dict(protocol),
         "skipped": dict(skipped),
         "rows": [row.as_dict() for row in rows],
+        **more,
     }
 
 
@@ -169,17 +176,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def print_table(rows: Sequence[Row], console: Console) -> None:
     """The rows as a table, times in milliseconds: median, smallest and largest."""
     table = Table("job", "ours", "peer", title_justify="left")
-    for column in ("ours ms", "peer ms", "ours / peer", "agreement"):
+    for column in ("ours ms", "peer ms", "ours / peer", "speed-up", "asked", "agreement"):
         table.add_column(column, justify="right")
     for i, row in enumerate(rows):
         times = [
             _milliseconds(row.ours_s, row.ours_min_s, row.ours_max_s),
             _milliseconds(row.peer_s, row.peer_min_s, row.peer_max_s),
         ]
-        ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
+        speed_up, asked = _times(None if row.ratio is None else 1 / row.ratio), _times(row.asked)
         last = f"{row.agreement:.1e}" if row.passed else f"FAILED: {row.reason}"
         end = i + 1 == len(rows) or rows[i + 1].job != row.job
-        table.add_row(row.job, row.ours, row.peer, *times, ratio, last, end_section=end)
+        table.add_row(row.job, row.ours, row.peer, *times, ratio, speed_up, asked, last, end_section=end)
     console.print(table)
 
 
@@ -187,3 +195,9 @@ def _milliseconds(median: float | None, low: float | None, high: float | None) -
     if median is None or low is None or high is None:
         return ""
     return f"{1e3 * median:.3g} ({1e3 * low:.3g}-{1e3 * high:.3g})"
+
+
+def _times(factor: float | None) -> str:
+    if factor is None:
+        return ""
+    return f"{factor:,.0f}×" if factor >= 100 else f"{factor:.3g}×"
