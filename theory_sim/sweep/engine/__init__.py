@@ -140,7 +140,7 @@ def _store(out: Results, group: Group, filled: Results, spectra: str) -> None:
     index, rows, done = group.index, filled["rows"], filled["reason"] == 0
     out["reason"][index] = filled["reason"]
     out["method"][index], out["rank"][index] = filled["methods"], filled["ranks"]
-    for name in rows.dtype.names:
+    for name in ROW.names or ():
         out[name][index[done]] = rows[name][done]
     out["learning_rate_used"][index[done]] = filled["resolved"][done, 0]
     out["label_used"][index[done]] = filled["resolved"][done, 1]

@@ -66,7 +66,8 @@ def sum_rows(active: NDArray, weights: NDArray, out: NDArray) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _relu_state(start: NDArray, outer: NDArray, active: NDArray) -> Any:
+def relu_state(start: NDArray, outer: NDArray, active: NDArray) -> Any:
+    """a' (into `active`), f and ‖a'‖² of a ReLU network before training."""
     f = norm2 = 0.0
     for r in range(start.size):
         active[r] = outer[r] if start[r] > 0.0 else 0.0
@@ -132,14 +133,16 @@ def run_group(
         any_smooth = any_smooth or points[i].activation != RELU
     course_buffer, shared_buffer = np.empty((N_ROWS, longest + 1)), np.empty(longest + 1)
     probe_buffer = np.empty((longest + 1, N_PROBES))
+    no_power = np.empty((0, 0))
     probe_start, gradient = np.empty(N_PROBES), np.empty(d)
     start_buffer, state_buffer, final_buffer = np.empty(widest), np.empty(widest), np.empty(widest)
     tall = longest + 1 if any_smooth else 1
     active_buffer, checked_buffer = np.empty(tall * widest), np.empty((tall, N_CHECKS))
-    column_buffer, coefficient_buffer = np.empty((tall, N_COLUMNS)), np.empty((tall, LARGEST_RANK))
+    column_buffer, coefficient_buffer = np.empty((N_COLUMNS, tall)), np.empty((LARGEST_RANK, tall))
     deaths = order_deaths(np.zeros(1), np.zeros(1), 1.0)
     units = np.zeros(1, np.int64)
-    have_deaths = have_units = False
+    have_state = have_deaths = have_units = False
+    output = active_norm2 = 0.0
     for i in range(n):
         point = points[i]
         m, n_steps = point.width, point.n_steps
@@ -150,17 +153,23 @@ def run_group(
             fill_outer(point.seed, point.outer_law, point.outer_scale, a)
         if i == 0 or not point.same_input:
             project(w, x, start)
-            have_deaths = have_units = False
+            have_state = have_deaths = have_units = False
         norm2 = dot(x, x)
         relu = point.activation == RELU
-        if relu:
-            output, active_norm2 = _relu_state(start, a, active)
-        else:
-            output, active_norm2 = smooth_state(point.activation, point.sharpness, point.leak, start, a, active)
+        if i > 0:
+            before = points[i - 1]
+            same = point.activation == before.activation and point.leak == before.leak
+            have_state = have_state and same and (relu or point.sharpness == before.sharpness)
+        if not have_state:
+            if relu:
+                output, active_norm2 = relu_state(start, a, active)
+            else:
+                output, active_norm2 = smooth_state(point.activation, point.sharpness, point.leak, start, a, active)
+            sum_rows(active, w, gradient)
+            have_state = True
         if point.rate_kind == RELATIVE_RATE and not active_norm2 * norm2 > 0.0:
             reason[i] = reasons[0]
             continue
-        sum_rows(active, w, gradient)
         rate, label = _resolve(point, output, active_norm2, norm2, gradient)
         resolved[i, 0], resolved[i, 1] = rate, label
         if not dot(gradient, gradient) > 0.0:
@@ -190,7 +199,7 @@ def run_group(
                 have_deaths = True
             relu_course(
                 deaths, w, a, gradient, x, low, high, fact.input_low, fact.input_high, norm2, label, rate,
-                point.loss, shared, course, probe_at, probes, record_steps[i], recorded[i], final,
+                point.loss, shared, course, probe_at, probes, record_steps[i], recorded[i], no_power, final,
             )  # fmt: skip
             methods[i] = EVENTS if point.loss == 0 else STEPS
             for t in range(n_steps + 1):
@@ -214,20 +223,22 @@ def run_group(
             if last >= 0:
                 rows_active, q = rows_active[:done], shared[:done]
                 pivots, error = compress(
-                    rows_active, checked[:done], units, course[ACTIVE_NORM2, :done], column_buffer, coefficient_buffer
-                )
+                    rows_active, checked[:done], units, course[ACTIVE_NORM2, :done], column_buffer[:, :done],
+                    coefficient_buffer[:, :done],
+                )  # fmt: skip
                 ranks[i] = pivots.size
                 if error < CHECK_BOUND:
                     methods[i] = LOW_RANK
                     low_rank_course(
-                        pivots, coefficient_buffer, rows_active, q, w, x, low, high, course, probe_at, probes,
-                        record_steps[i], recorded[i],
+                        pivots, coefficient_buffer[:, :done], rows_active, q, w, x, low, high, course, probe_at, probes,
+                        record_steps[i], recorded[i], no_power,
                     )  # fmt: skip
                 else:
                     methods[i] = MATRIX
                     matrix_course(
-                        rows_active, q, w, x, low, high, course, probe_at, probes, record_steps[i], recorded[i]
-                    )
+                        rows_active, q, w, x, low, high, course, probe_at, probes, record_steps[i], recorded[i],
+                        no_power,
+                    )  # fmt: skip
         if last < 0:
             reason[i] = reasons[2]
             continue

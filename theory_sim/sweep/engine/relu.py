@@ -25,7 +25,7 @@ from theory_sim.sweep.course import (
     OUTPUT,
     RESIDUAL,
 )
-from theory_sim.sweep.engine.bands import axpy, split
+from theory_sim.sweep.engine.bands import axpy, power_line, split
 
 RENEWED = 64  # steps after which the running power (1-r)^k is taken anew: its round-off stays that of 64 products
 
@@ -140,12 +140,13 @@ def relu_course(
     probes: NDArray,
     record_steps: NDArray,
     recorded: NDArray,
+    power: NDArray,
     p: NDArray,
 ) -> None:
     """Fill `course` (9, T+1), R_k² at the probes (T+1, 5), g at the steps of the rows of `recorded` (n_records, d).
 
-    gradient: g at the start (d,); shared: C on return (T+1,); p: p_r at the end (m,). Beyond float64 the course holds
-    inf or NaN.
+    gradient: g at the start (d,); shared: C on return (T+1,); power: |ĝ|² of 1-D signals at every step, (T+1 or 0,
+    n_bins); p: p_r at the end (m,). Beyond float64 the course holds inf or NaN.
     """
     up, down, level_up, level_down, a1_up, a2_up, a1_down, a2_down = deaths
     n_steps = course.shape[1] - 1
@@ -196,6 +197,9 @@ def relu_course(
                 q = shared[t] * a2
                 a, b = v[k] - q * x[k], v[mirror] - q * x[mirror]
                 probes[t, i_probe] = (a * a + b * b) / size
+        if power.shape[0] > 0:
+            for t in range(first_step[i], end):
+                power_line(v, shared[t] * a2, x, power[t])
         for row in range(recorded.shape[0]):
             t = record_steps[row]
             if first_step[i] <= t < end:

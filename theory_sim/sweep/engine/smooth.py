@@ -27,13 +27,13 @@ from theory_sim.sweep.course import (
     OUTPUT,
     RESIDUAL,
 )
-from theory_sim.sweep.engine.bands import FAST, axpy, factor, weighted_dot
+from theory_sim.sweep.engine.bands import FAST, axpy, factor, power_line, weighted_dot
 
-N_COLUMNS = 48  # units whose columns the pivoting looks at
+N_COLUMNS = 64  # units whose columns the pivoting looks at
 N_CHECKS = 2
 LARGEST_RANK = 40
 PIVOT_TOLERANCE = 1e-14  # of the largest row: what is left after the last pivot
-CHECK_BOUND = 1e-12  # of the largest row: a hundredth of what is promised
+CHECK_BOUND = 1e-11  # of the largest row: a tenth of what is promised
 BLOCK = 64  # rows of A whose gradients are taken at once where the low-rank form is not used
 SQUAREPLUS = 2  # index in network.ACTIVATIONS
 
@@ -181,16 +181,16 @@ def spread_units(start: NDArray, outer: NDArray) -> NDArray:
 
 @nb.njit(nogil=True, cache=True, fastmath=FAST)
 def _pivot(columns: NDArray, coefficients: NDArray, rows: NDArray) -> Any:
-    """Row-pivoted Gram-Schmidt of `columns` (n, c), destroyed: columns ≈ coefficients[:, :k]·columns[rows[:k]]."""
-    n, c = columns.shape
-    left = np.empty(n)
-    for t in range(n):
-        size = 0.0
-        for j in range(c):
-            size += columns[t, j] * columns[t, j]
-        left[t] = size
+    """Row-pivoted Gram-Schmidt of the transposed `columns` (c, n), destroyed; returns the rank k.
+
+    On return columns[:, t] = Σ_j coefficients[j, t]·columns[:, rows[j]], j < k, for the columns given.
+    """
+    c, n = columns.shape
+    left, along, direction = np.zeros(n), np.empty(n), np.empty(c)
+    for j in range(c):
+        for t in range(n):
+            left[t] += columns[j, t] * columns[j, t]
     top = left.max()
-    direction = np.empty(c)
     k = 0
     while k < min(rows.size, c):
         best = np.argmax(left)
@@ -198,76 +198,83 @@ def _pivot(columns: NDArray, coefficients: NDArray, rows: NDArray) -> Any:
             break
         rows[k] = best
         scale = 1.0 / np.sqrt(left[best])
+        along[:] = 0.0
         for j in range(c):
-            direction[j] = columns[best, j] * scale
-        for t in range(n):
-            along = 0.0
-            for j in range(c):
-                along += columns[t, j] * direction[j]
-            size = 0.0
-            for j in range(c):
-                rest = columns[t, j] - along * direction[j]
-                columns[t, j] = rest
-                size += rest * rest
-            coefficients[t, k] = along
-            left[t] = size
+            direction[j] = columns[j, best] * scale
+            for t in range(n):
+                along[t] += columns[j, t] * direction[j]
+        left[:] = 0.0
+        for j in range(c):
+            for t in range(n):
+                rest = columns[j, t] - along[t] * direction[j]
+                columns[j, t] = rest
+                left[t] += rest * rest
+        coefficients[k] = along
         left[best] = 0.0
         k += 1
-    # So far columns = coefficients·directions; rows `rows` of it are a lower triangle: solve from the right.
+    # So far columns = directions·coefficients; columns `rows` of it are a triangle: solve with it.
     triangle = np.empty((k, k))
     for i in range(k):
         for j in range(k):
-            triangle[i, j] = coefficients[rows[i], j]
-    for t in range(n):
-        for j in range(k - 1, -1, -1):
-            value = coefficients[t, j]
-            for i in range(j + 1, k):
-                value -= coefficients[t, i] * triangle[i, j]
-            coefficients[t, j] = value / triangle[j, j]
+            triangle[i, j] = coefficients[j, rows[i]]
+    for j in range(k - 1, -1, -1):
+        for i in range(j + 1, k):
+            for t in range(n):
+                coefficients[j, t] -= coefficients[i, t] * triangle[i, j]
+        for t in range(n):
+            coefficients[j, t] /= triangle[j, j]
     return k
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def combine_rows(coefficients: NDArray, basis: NDArray, out: NDArray) -> None:
+    """out[t] += Σ_j coefficients[j, t]·basis[j]."""
+    for j in range(basis.size):
+        for t in range(out.size):
+            out[t] += coefficients[j, t] * basis[j]
 
 
 @nb.njit(nogil=True, cache=True)
 def compress(
     active: NDArray, checked: NDArray, units: NDArray, norm2: NDArray, columns: NDArray, coefficients: NDArray
 ) -> Any:
-    """Rows and coefficients with active ≈ coefficients[:, :k]·active[rows], and the checked error of the largest row.
+    """Rows with active[t] ≈ Σ_j coefficients[j, t]·active[rows[j]], and the checked error as a share of the largest.
 
-    active (n, m); norm2: ‖row‖² (n,); columns (n, N_COLUMNS) and coefficients (n, LARGEST_RANK): scratch and result.
+    active (n, m); checked (n, N_CHECKS); norm2: ‖row‖² (n,); columns (N_COLUMNS, n): scratch; coefficients
+    (LARGEST_RANK, n): filled.
     """
-    n = active.shape[0]
-    c = units.size
-    view = columns[:n, :c]
+    n, c = active.shape[0], units.size
     for t in range(n):
         for j in range(c):
-            view[t, j] = active[t, units[j]]
+            columns[j, t] = active[t, units[j]]
     rows = np.empty(LARGEST_RANK, np.int64)
-    k = _pivot(view, coefficients[:n], rows)
-    worst = 0.0
-    for t in range(n):
-        for i in range(checked.shape[1]):
-            value = checked[t, i]
-            for j in range(k):
-                value -= coefficients[t, j] * checked[rows[j], i]
-            if not abs(value) <= worst:
-                worst = abs(value)
+    k = _pivot(columns[:c], coefficients, rows)
+    rows = rows[:k].copy()
+    worst, rest = 0.0, np.empty(n)
+    for i in range(checked.shape[1]):
+        rest[:] = -checked[:, i]
+        combine_rows(coefficients, checked[rows, i], rest)
+        worst = max(worst, np.abs(rest).max())
     top = np.sqrt(norm2.max())
-    return rows[:k], worst / top if top > 0.0 else 0.0
+    return rows, worst / top if top > 0.0 else 0.0
 
 
 @nb.njit(nogil=True, cache=True, fastmath=FAST)
-def _energies(coefficients: NDArray, k: int, q: NDArray, r: NDArray, energy: NDArray, cross: NDArray) -> None:
+def _energies(coefficients: NDArray, q: NDArray, r: NDArray, energy: NDArray, cross: NDArray) -> None:
     """‖y‖² and -2 y·R[:, k] with y = R·(coefficients_t, -q_t), for every t."""
-    for t in range(q.size):
-        total = along = 0.0
-        for i in range(k + 1):
-            y = -q[t] * r[i, k]
-            for j in range(i, k):
-                y += coefficients[t, j] * r[i, j]
-            total += y * y
-            along += y * r[i, k]
-        energy[t] = total
-        cross[t] = -2.0 * along
+    k = r.shape[0] - 1
+    y = np.empty(q.size)
+    energy[:] = 0.0
+    cross[:] = 0.0
+    for i in range(k + 1):
+        for t in range(q.size):
+            y[t] = -q[t] * r[i, k]
+        for j in range(i, k):
+            for t in range(q.size):
+                y[t] += coefficients[j, t] * r[i, j]
+        for t in range(q.size):
+            energy[t] += y[t] * y[t]
+            cross[t] -= 2.0 * y[t] * r[i, k]
 
 
 @nb.njit(nogil=True, cache=True)
@@ -285,30 +292,39 @@ def low_rank_course(
     probes: NDArray,
     record_steps: NDArray,
     recorded: NDArray,
+    power: NDArray,
 ) -> None:
-    """Energies and crosses of `course`, R_k² at the probes and the recorded gradients from the low-rank form."""
+    """Energies and crosses of `course`, R_k² at the probes and the recorded gradients from the low-rank form.
+
+    power: |ĝ|² of 1-D signals at every step, (n or 0, n_bins).
+    """
     n, k = q.size, rows.size
     basis = np.dot(active[rows], weights)
-    _energies(coefficients, k, q, factor(low, basis, x), course[LOW_ENERGY, :n], course[LOW_CROSS, :n])
-    _energies(coefficients, k, q, factor(high, basis, x), course[HIGH_ENERGY, :n], course[HIGH_CROSS, :n])
+    _energies(coefficients, q, factor(low, basis, x), course[LOW_ENERGY, :n], course[LOW_CROSS, :n])
+    _energies(coefficients, q, factor(high, basis, x), course[HIGH_ENERGY, :n], course[HIGH_CROSS, :n])
+    a, b = np.empty(n), np.empty(n)
     for i in range(probe_at.shape[0]):
         here, mirror = probe_at[i]
         if here < 0:
             break
+        a[:] = -q * x[here]
+        b[:] = -q * x[mirror]
+        combine_rows(coefficients, basis[:, here].copy(), a)
+        combine_rows(coefficients, basis[:, mirror].copy(), b)
         size = x[here] * x[here] + x[mirror] * x[mirror]
-        for t in range(n):
-            a, b = -q[t] * x[here], -q[t] * x[mirror]
-            for j in range(k):
-                a += coefficients[t, j] * basis[j, here]
-                b += coefficients[t, j] * basis[j, mirror]
-            probes[t, i] = (a * a + b * b) / size
+        probes[:n, i] = (a * a + b * b) / size
     for row in range(recorded.shape[0]):
         t = record_steps[row]
         if 0 <= t < n:
             recorded[row] = 0.0
             for j in range(k):
-                axpy(coefficients[t, j], basis[j], recorded[row])
+                axpy(coefficients[j, t], basis[j], recorded[row])
             axpy(-q[t], x, recorded[row])
+    for first in range(0, power.shape[0], BLOCK):
+        end = min(first + BLOCK, n)
+        block = np.dot(coefficients[:k, first:end].T.copy(), basis)
+        for t in range(first, end):
+            power_line(block[t - first], q[t], x, power[t])
 
 
 @nb.njit(nogil=True, cache=True)
@@ -324,6 +340,7 @@ def matrix_course(
     probes: NDArray,
     record_steps: NDArray,
     recorded: NDArray,
+    power: NDArray,
 ) -> None:
     """The same from the product of all rows with W_0, a block of steps at a time."""
     n = q.size
@@ -346,3 +363,5 @@ def matrix_course(
             for row in range(recorded.shape[0]):
                 if record_steps[row] == t:
                     recorded[row] = g
+            if power.shape[0] > 0:
+                power_line(g, 0.0, x, power[t])
