@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy's RawModule compiles
 
@@ -44,6 +45,27 @@ def library() -> ctypes.CDLL | None:
 
 def compile_source(code: str, architecture: str, kernels: Sequence[str]) -> dict[str, Use]:
     """Compile to machine code (sm_80, sm_90, ...); what each kernel uses. Raises NvrtcError with the compiler's log."""
+    with _compiled(code, architecture, kernels) as (nvrtc, program, log):
+        uses = _uses(log)
+        out = {}
+        for name in kernels:
+            lowered = ctypes.c_char_p()
+            _check(nvrtc, nvrtc.nvrtcGetLoweredName(program, name.encode(), ctypes.byref(lowered)))
+            out[name] = uses[(lowered.value or b"").decode()]
+        return out
+
+
+def assembly(code: str, architecture: str) -> str:
+    """The PTX of a virtual architecture (compute_80, ...). Raises NvrtcError with the compiler's log."""
+    with _compiled(code, architecture, ()) as (nvrtc, program, _):
+        return _text(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program)
+
+
+@contextmanager
+def _compiled(
+    code: str, architecture: str, kernels: Sequence[str]
+) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p, str]]:
+    """The library, a compiled program, and the log."""
     nvrtc = library()
     if nvrtc is None:
         raise NvrtcError("no NVRTC found")
@@ -54,22 +76,20 @@ def compile_source(code: str, architecture: str, kernels: Sequence[str]) -> dict
             _check(nvrtc, nvrtc.nvrtcAddNameExpression(program, name.encode()))
         options = [option.encode() for option in (*OPTIONS, f"-arch={architecture}", "--ptxas-options=-v")]
         failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
-        size = ctypes.c_size_t()
-        nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-        text = ctypes.create_string_buffer(size.value)
-        nvrtc.nvrtcGetProgramLog(program, text)
-        log = text.value.decode()
+        log = _text(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program)
         if failed:
             raise NvrtcError(log)
-        uses = _uses(log)
-        out = {}
-        for name in kernels:
-            lowered = ctypes.c_char_p()
-            _check(nvrtc, nvrtc.nvrtcGetLoweredName(program, name.encode(), ctypes.byref(lowered)))
-            out[name] = uses[(lowered.value or b"").decode()]
-        return out
+        yield nvrtc, program, log
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+def _text(size_of: Any, get: Any, program: ctypes.c_void_p) -> str:
+    size = ctypes.c_size_t()
+    size_of(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    get(program, text)
+    return text.value.decode()
 
 
 def _check(nvrtc: ctypes.CDLL, code: int) -> None:

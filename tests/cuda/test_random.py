@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.cuda import nvrtc
 from tests.cuda.device import GENERATOR, generator_source, module, needs_compiler
 from tests.helpers import assert_close, assert_differs
 from theory_sim.counter_random import (
@@ -62,6 +64,17 @@ def draw(request: pytest.FixtureRequest) -> Draw:
                 host[...] = cupy.asnumpy(array)
 
     return on_device
+
+
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc")
+def test_no_operation_may_be_fused() -> None:
+    """In PTX, mul.rn and add.rn are rounded each by itself; without .rn they may become one, as fma is."""
+    text = nvrtc.assembly(generator_source(), "compute_80")
+    found = set(re.findall(r"\b((?:add|sub|mul|fma|mad|div|sqrt|rcp|neg)[a-z.0-9]*\.f64)\b", text))
+    assert {"add.rn.f64", "mul.rn.f64", "div.rn.f64", "sqrt.rn.f64"} <= found
+    assert found <= {"add.rn.f64", "sub.rn.f64", "mul.rn.f64", "div.rn.f64", "sqrt.rn.f64", "neg.f64"}
+    changed = generator_source().replace("__dadd_rn(a, __dmul_rn(b, c))", "a + b * c")
+    assert "fma.rn.f64" in nvrtc.assembly(changed, "compute_80")
 
 
 def assert_same_bits(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> None:

@@ -51,7 +51,7 @@ class CupyDevice:
             if cupy.cuda.runtime.getDeviceCount() < 1:
                 raise InputError("device cuda: no CUDA device found, allowed is cpu")
         except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise InputError(f"device cuda: {error}; allowed is cpu") from None
+            raise InputError(f"device cuda: {' '.join(str(error).split())}; allowed is cpu") from None
         self._cupy = cupy
         # No fast-math. Contraction stays on: where bits matter, the source names each rounding.
         self._module = cupy.RawModule(code=source(), options=("-std=c++17",), name_expressions=KERNELS)
