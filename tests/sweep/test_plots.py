@@ -30,7 +30,7 @@ from theory_sim.sweep.plots.heat_map import DIVERGING, SEQUENTIAL, colours_for
 from theory_sim.sweep.plots.labels import KEYS, in_symbols
 from theory_sim.sweep.plots.phase import choose_axes, plot_phases
 from theory_sim.sweep.plots.quantities import names, quantity
-from theory_sim.sweep.plots.slopes import fit_slope, plot_slopes
+from theory_sim.sweep.plots.slopes import fit_slope, has_order, plot_slopes
 
 SMALL: dict[str, Any] = {"dim": 33, "width": 12, "n_steps": 30}
 SEEDS, ALPHAS, RATES = range(5), [1.0, 1.5, 2.5], [0.01, 0.1, 1.0, 10.0]
@@ -461,6 +461,8 @@ def test_residuals_have_the_slopes_in_their_legends() -> None:
     dataset["printed_residual"][:] = 10 * dataset["learning_rate"].broadcast_like(dataset["printed_residual"])
     dataset["corrected_residual"][:] = law.broadcast_like(dataset["corrected_residual"])
     dataset["closed_form_residual"][:] = 1e-16
+    dataset["relative_rate_used"][:] = 0.5
+    dataset["first_crossing"][:] = np.nan
     dataset["printed_residual"].values[0, :, 0] = 1e9
     dataset["diverged"].values[0, :, 0] = 1  # left out: else the slope is another
     figure = plot_slopes(dataset)
@@ -474,6 +476,12 @@ def test_residuals_have_the_slopes_in_their_legends() -> None:
             assert any(text.startswith(f"Eqs. 13–14 {label}: slope {slope} ±") for text in texts), texts
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert plot_slopes(dataset.isel(width=[0, 1], learning_rate=[0, 1])) is None
+    assert int(has_order(dataset).sum()) == dataset["diverged"].size - 3
+    for name, value in (("relative_rate_used", 1.5), ("first_crossing", 2.0)):  # neither has an order
+        left_out = dataset.copy(deep=True)
+        left_out[name].values[1:] = value
+        assert int(has_order(left_out).sum()) == 3 * 5 - 3
+        assert f"{3 * 5 - 3} of 90 networks" in title_of(plot_slopes(left_out) or Figure())
     only = plot_slopes(dataset.isel(width=[0, 1]))
     assert only is not None
     assert len(only.axes) == 1

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as MatplotlibAxis
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from theory_sim.errors import require
@@ -19,7 +19,9 @@ from theory_sim.sweep.schema import RECORD
 
 Array = NDArray[np.float64]
 FEW = 8  # values up to which each has its own tick, and drawn numbers are not gathered in bins
+CHARACTERS_PER_INCH = 11  # of tick labels side by side
 SHORT = 4  # characters of a number up to which it is a good tick
+FEW_DECADES = 50.0  # ratio of the ends of a logarithmic axis below which powers of ten are too few ticks
 LEAST_RATIO = 4.0  # a narrower range is read as well on a linear axis
 DRAWS_PER_CELL, BINS = 24, (4, 40)  # aimed at where drawn numbers are gathered, and how many bins at least and most
 PAIR_RATIO = 100.0  # two values alone have no spacing: from this ratio on their axis is logarithmic
@@ -147,14 +149,20 @@ def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool
         getattr(axes, f"set_{which}scale")("log")
     getattr(axes, f"set_{which}lim")(found.edges[0], found.edges[-1])
     texts = [value_text(value) for value in found.values]
-    short = len(texts) <= FEW and max(map(len, texts)) <= SHORT and not found.is_binned
+    width = axes.bbox.width / axes.figure.dpi
+    fits = which == "y" or sum(map(len, texts)) + 2 * len(texts) <= CHARACTERS_PER_INCH * width
+    short = fits and len(texts) <= FEW and max(map(len, texts)) <= SHORT and not found.is_binned
     if found.is_words or short:
         axis.set_major_locator(FixedLocator(found.positions.tolist()))
         axis.set_minor_locator(NullLocator())
         axis.set_ticklabels(texts)
-        if which == "x" and sum(map(len, texts)) > 36:
-            axis.set_tick_params(rotation=30)
-    elif found.logarithmic and found.edges[-1] / found.edges[0] > 10:
+        if not fits:
+            for label in axes.get_xticklabels():
+                label.set(rotation=45, ha="right", rotation_mode="anchor")
+    elif found.logarithmic:
+        if found.edges[-1] / found.edges[0] < FEW_DECADES:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
         axis.set_minor_formatter(NullFormatter())
     axis.set_label_text("" if is_inner else found.label)
     axes.tick_params(axis=which, labelbottom=not is_inner, labelleft=not is_inner)

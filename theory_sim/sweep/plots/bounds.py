@@ -74,7 +74,7 @@ def plot_bounds(dataset: xr.Dataset) -> Figure | None:
             )
             axes.plot(places[[0, -3]], places[[0, -3]], color=BLACK, lw=1, ls=(0, (8, 3)), label="run as predicted")
             texts = [f"{word}: {n:,}" for word, n in pair.counts.items()]
-            axes.set_title("\n".join([title, "  ·  ".join(texts[:2]), "  ·  ".join(texts[2:])]), fontsize=9)
+            axes.set_title("\n".join([title, *("  ·  ".join(texts[i : i + 2]) for i in (0, 2, 4))]), fontsize=9)
             axes.set_xlabel(f"observed $t_{observed[1]}$ (training step)")
             axes.set_ylabel(f"{label} (training step)")
             _dress(axes, edges, places)

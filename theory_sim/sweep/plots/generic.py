@@ -91,7 +91,7 @@ class _View:
         if self.is_drawn:
             over = f"the draws in each cell (median {np.median(found.n[found.n > 0]):.0f})"
         total, known = int(found.n_points.sum()), int(found.n.sum())
-        lacking = f"{known:,} of {total:,} points have a value" if known < total else ""
+        lacking = f"{known:,} of {total:,} values are defined" if known < total else ""
         parts = [
             f"{word} over {over}" if over else "",
             networks_text(self.dataset),
@@ -210,19 +210,17 @@ def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
             panel.axes.set_ylim(-0.03, 1.03)
         panel.axes.grid(color="0.9", lw=0.6)
         panel.axes.set_axisbelow(True)
-        panel.put_y_label(_wrapped(view.label, len(panels)))
+        panel.put_y_label(view.label)
     if hue:
         handles, texts = panels[0].axes.get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside right center", title=_wrapped(hue.label, 9), alignment="left")
+        figure.legend(
+            handles, texts, loc="outside right center", title="\n".join(textwrap.wrap(hue.label, 30)), alignment="left"
+        )
     interval = "bands: 95 % interval" if np.isfinite(found.low).any() else ""
     if interval and "seed" in view.averaged and len(view.averaged) > 1:
         interval += " over seeds"
     view.title(figure, [interval, *fixed], found)
     return figure
-
-
-def _wrapped(text: str, n_panels: int) -> str:
-    return "\n".join(textwrap.wrap(text, 52 if n_panels == 1 else 36))
 
 
 def _require_positive(found: Cells, request: Request) -> None:

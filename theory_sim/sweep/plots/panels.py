@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from theory_sim.sweep.plots.axes import Levels
 MOST = 24  # panels that a reader can still compare
 SIDE = 4  # panels side by side before they wrap
 ALONE, TOGETHER = (6.2, 4.4), (3.0, 2.7)  # width and height of a panel in inches
+LEAST_WIDTH = 1.9
+LABEL_WIDTH = {True: 52, False: 34}  # characters of a y label in one line, in a panel that is or is not alone
 ROOM = (1.6, 1.2)  # for colour bar and titles
 
 
@@ -30,11 +33,13 @@ class Panel:
     index: tuple[int, ...]
     inner: tuple[bool, bool]
     row_text: str
+    is_alone: bool
 
     def put_y_label(self, text: str) -> None:
         """Label the y axis, unless a neighbour has it, and the row."""
         if not self.inner[1]:
-            self.axes.set_ylabel(f"{self.row_text}\n{text}" if self.row_text else text)
+            lines = textwrap.wrap(text, LABEL_WIDTH[self.is_alone])
+            self.axes.set_ylabel("\n".join([self.row_text, *lines] if self.row_text else lines))
 
 
 def make_panels(facet: Levels | None, row: Levels | None) -> tuple[Figure, list[Panel]]:
@@ -50,6 +55,8 @@ def make_panels(facet: Levels | None, row: Levels | None) -> tuple[Figure, list[
         columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     width, height = ALONE if n == 1 else TOGETHER
+    if columns > SIDE:
+        width = max(width * SIDE / columns, LEAST_WIDTH)
     figure = new_figure(max(columns * width + ROOM[0], 7.0), rows * height + ROOM[1])
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for unused in grid.flat[n:]:
@@ -66,4 +73,4 @@ def _panels(grid: list[list[Axes]], facet: Levels | None, row: Levels | None, n:
         if facet and (row is None or down == 0):
             axes.set_title(facet.text(index[0]), fontsize=9)
         row_text = row.text(down) if row and right == 0 else ""
-        yield Panel(axes, index, (i + columns < n, right > 0), row_text)
+        yield Panel(axes, index, (i + columns < n, right > 0), row_text, n == 1)

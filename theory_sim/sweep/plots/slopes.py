@@ -44,7 +44,7 @@ class Slope:
     @property
     def text(self) -> str:
         """As in a legend."""
-        return f"slope {self.value:.2f}" + (f" ± {self.half:.2f}" if np.isfinite(self.half) else "")
+        return f"slope {round(self.value, 2) + 0.0:.2f}" + (f" ± {self.half:.2f}" if np.isfinite(self.half) else "")
 
 
 def fit_slope(x: Array, y: Array, unit: NDArray[np.intp]) -> Slope | None:
@@ -85,10 +85,21 @@ def slope_parameters(dataset: xr.Dataset) -> list[str]:
     return [key for key in keys if len(np.unique(coordinate(dataset, key))) >= LEAST_VALUES]
 
 
+def has_order(dataset: xr.Dataset) -> xr.DataArray:
+    """True for runs, by swept dimensions, with r ≤ 1 that neither diverged nor, by events, lost a ReLU unit.
+
+    Beyond r = 1 the residual f − y oscillates; a unit that crosses its kink takes a piece out of the gradient,
+    of a size that does not depend on the rate.
+    """
+    rate, diverged, first = (quantity(dataset, n).values for n in ("relative_rate_used", "diverged", "first_crossing"))
+    kinked = (quantity(dataset, "method:events").values == 1) & first.notnull()
+    return (rate <= 1) & (diverged == 0) & ~kinked
+
+
 def plot_slopes(dataset: xr.Dataset) -> Figure | None:
     """Median residuals on double logarithmic axes: a column for rate and width, a row for each activation.
 
-    None if neither is swept. Runs that diverged have no order and are left out.
+    None if neither is swept. Only runs whose residuals can have an order are shown: `has_order`.
     """
     keys = slope_parameters(dataset)
     if not keys:
@@ -96,15 +107,15 @@ def plot_slopes(dataset: xr.Dataset) -> Figure | None:
     row = activations(dataset)
     n_rows = len(row.values) if row else 1
     with rc_context(STYLE):
-        figure = new_figure(6.4 * len(keys) + 0.4, 4.1 * n_rows + 0.9)
+        figure = new_figure(6.0 * len(keys) + 1.6, 4.1 * n_rows + 0.9)
         grid = figure.subplots(n_rows, len(keys), squeeze=False, sharex="col")
         for j, key in enumerate(keys):
             for i in range(n_rows):
                 _draw(grid[i, j], dataset, levels(dataset, key, True, N_BINS), (row, i) if row else None)
         parts = [
-            "median of all networks that share the value on the axis, shaded: middle half",
-            f"slopes ± 95 % interval: least squares over single runs above {ROUND_OFF:g} that did not diverge",
-            networks_text(dataset),
+            "median of all networks that share the value on the axis; shaded: middle half",
+            f"slopes ± 95 % interval: least squares over residuals above {ROUND_OFF:g}",
+            f"{int(has_order(dataset).sum()):,} of {networks_text(dataset)}: r ≤ 1, no ReLU unit crossed its kink",
             commit_text(dataset),
         ]
         put_title(figure, "Largest distance between τ of the run and its prediction", parts)
@@ -128,6 +139,9 @@ def _draw(axes: Axes, dataset: xr.Dataset, x: Levels, row: tuple[Levels, int] | 
         smallest = min(smallest, float(np.nanmin(quartiles[0])))
     axes.set_yscale("log", nonpositive="mask")
     dress(axes, "x", x)
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no such network", transform=axes.transAxes, ha="center", color=GREY)
+        axes.set_yticks([])
     if smallest < ROUND_OFF:
         limits = axes.get_ylim()
         axes.axhspan(limits[0], ROUND_OFF, color=GREY, alpha=0.15, lw=0, zorder=0, label="round-off")
@@ -137,14 +151,15 @@ def _draw(axes: Axes, dataset: xr.Dataset, x: Levels, row: tuple[Levels, int] | 
         axes.set_title(row[0].text(row[1]))
     axes.grid(color="0.9", lw=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    if axes.lines:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
 def _points(
     dataset: xr.Dataset, name: str, x: Levels, row: tuple[Levels, int] | None
 ) -> tuple[Array, Array, NDArray[np.intp], NDArray[np.intp]]:
     """Parameter, positive residual, seed (or number of the draw) and code of x of the runs of one panel, (n,) each."""
-    values = quantity(dataset, name).values.where(quantity(dataset, "diverged").values == 0)
+    values = quantity(dataset, name).values.where(has_order(dataset))
     if row:
         values = values.where(row[0].codes == row[1])
     unit_dim = next((dim for dim in ("sample", "seed") if dim in values.dims), None)
