@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from theory_sim.errors import require
 from theory_sim.spectrum import Band, Transform, frequency_grid, inverse_transform, transform
@@ -24,9 +23,12 @@ def coefficients(signal: NDArray, shape: tuple[int, ...], kind: Transform = "dft
     """Orthonormal coefficients of real signals: (..., d) -> (..., d), d = prod(shape)."""
     if kind == "dct":
         return np.asarray(transform(signal, shape, kind))
-    full = np.asarray(signal).reshape(*signal.shape[:-1], *shape)
-    spectrum = fft.fftn(full, axes=_axes(shape), norm="ortho")
-    return np.asarray((spectrum.real - spectrum.imag).reshape(signal.shape))
+    first, second = partners(shape)
+    spectrum = transform(signal, shape) / np.sqrt(np.prod(shape))
+    out = np.empty(np.shape(signal))
+    out[..., second] = spectrum.real + spectrum.imag
+    out[..., first] = spectrum.real - spectrum.imag
+    return out
 
 
 def signal_of(values: NDArray, shape: tuple[int, ...], kind: Transform = "dft") -> Array:
@@ -74,7 +76,3 @@ def band_weights(band: Band) -> Array:
         np.add.at(row, first, share)
         np.add.at(row, second, share)
     return out
-
-
-def _axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (-1,) if len(shape) == 1 else (-2, -1)
