@@ -89,7 +89,7 @@ extern "C" __global__ void ok_warp_barrier(float* x, int n)
 extern "C" __global__ void bug_race_of_blocks(float* x, int n) { x[0] += 1.f; }
 extern "C" __global__ void ok_atomic(float* x, int n) { atomicAdd(x, 1.f); }
 
-// Warp operations: sums by both shuffles, a broadcast, a vote. x becomes 32·(sum of its warp) + number of positive ones.
+// Sums by both shuffles, a broadcast, a vote: x becomes 32·(sum of its warp) + number of positive ones.
 extern "C" __global__ void ok_warp_operations(float* x, int n)
 {
     const unsigned all = 0xffffffffu;

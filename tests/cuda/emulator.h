@@ -1,5 +1,5 @@
-// Runs CUDA C++ kernels on the CPU: one fiber per CUDA thread, one block after another. g++ includes this header before an
-// unmodified .cu source (-include emulator.h); NVRTC never sees it. The scheduler is in emulator_runtime.cpp.
+// Runs CUDA C++ kernels on the CPU: one fiber per CUDA thread, one block after another. g++ includes this header before
+// an unmodified .cu source (-include emulator.h); NVRTC never sees it. The scheduler is in emulator_runtime.cpp.
 #pragma once
 #include <algorithm>
 #include <cmath>

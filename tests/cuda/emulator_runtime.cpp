@@ -1,4 +1,5 @@
 // The emulator's fiber scheduler, barriers, warp exchange and race checker. Built without sanitizer hooks.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -193,7 +194,8 @@ void fiber_exit()
     warp.alive &= ~(1u << current % 32);
     if (n_alive && barrier_count == n_alive) release_block();
     for (auto& group : warp.groups)
-        if (group.count && group.count == __builtin_popcount(group.mask & warp.alive)) release_group(current / 32, group);
+        if (group.count && group.count == __builtin_popcount(group.mask & warp.alive))
+            release_group(current / 32, group);
 }
 
 void fiber_main()
@@ -259,7 +261,8 @@ void check_access(uintptr_t p, int size, bool write, bool atomic, void* pc)
         return;
     }
     Access self{current_block, current, barrier_epoch, fibers[current].warp_epoch, atomic, false, pc};
-    for (uintptr_t a = p - (p - region->first) % region->granule; a < p + size && a < region->last; a += region->granule) {
+    const uintptr_t end = std::min<uintptr_t>(p + size, region->last);
+    for (uintptr_t a = p - (p - region->first) % region->granule; a < end; a += region->granule) {
         Cell& cell = region->cells[(a - region->first) / region->granule];
         if (region->shared) {  // each block has its own
             if (cell.write.block != current_block) cell.write = Access();
@@ -327,7 +330,8 @@ void report_deadlock(int64_t block)
     int first = 0;
     while (fibers[first].done) ++first;
     fail("deadlock in block %ld: %d of %d live threads wait at __syncthreads, the others at a warp op; "
-         "thread %d waits at line %d", (long)block, (int)barrier_waiting.size(), n_alive, first, fibers[first].wait_line);
+         "thread %d waits at line %d",
+         (long)block, (int)barrier_waiting.size(), n_alive, first, fibers[first].wait_line);
 }
 
 void drop_regions(bool keep_shared)  // and forget all accesses
@@ -427,8 +431,8 @@ void emulator_atomic(void* p, int size) { check_access((uintptr_t)p, size, true,
 
 // fiber_order: 0 in thread order, < 0 last ready first (blocks backwards too), > 0 the seed of a random schedule.
 // Returns 0, or 1 with the reason in emulator_error.
-int emulator_launch(const char* name, const unsigned* grid, const unsigned* block, unsigned shared_bytes, void** arguments,
-                    int64_t fiber_order)
+int emulator_launch(const char* name, const unsigned* grid, const unsigned* block, unsigned shared_bytes,
+                    void** arguments, int64_t fiber_order)
 {
     const Entry* entry = nullptr;
     for (int i = 0; i < n_entries; ++i)
@@ -473,14 +477,15 @@ int emulator_launch(const char* name, const unsigned* grid, const unsigned* bloc
 }
 
 // Hooks that g++ -fsanitize=thread,bounds,alignment calls in the kernels' translation unit. No sanitizer is linked.
-#define HOOK(n)                                                                                                         \
-    void __tsan_read##n(void* p) { check_access((uintptr_t)p, n, false, false, __builtin_return_address(0)); }          \
-    void __tsan_write##n(void* p) { check_access((uintptr_t)p, n, true, false, __builtin_return_address(0)); }          \
-    void __tsan_unaligned_read##n(void* p) { check_access((uintptr_t)p, n, false, false, __builtin_return_address(0)); } \
-    void __tsan_unaligned_write##n(void* p) { check_access((uintptr_t)p, n, true, false, __builtin_return_address(0)); }
+#define CHECK(size, write) check_access((uintptr_t)p, size, write, false, __builtin_return_address(0))
+#define HOOK(n)                                                       \
+    void __tsan_read##n(void* p) { CHECK(n, false); }                 \
+    void __tsan_write##n(void* p) { CHECK(n, true); }                 \
+    void __tsan_unaligned_read##n(void* p) { CHECK(n, false); }       \
+    void __tsan_unaligned_write##n(void* p) { CHECK(n, true); }
 HOOK(1) HOOK(2) HOOK(4) HOOK(8) HOOK(16)
-void __tsan_read_range(void* p, size_t n) { check_access((uintptr_t)p, n, false, false, __builtin_return_address(0)); }
-void __tsan_write_range(void* p, size_t n) { check_access((uintptr_t)p, n, true, false, __builtin_return_address(0)); }
+void __tsan_read_range(void* p, size_t n) { CHECK(n, false); }
+void __tsan_write_range(void* p, size_t n) { CHECK(n, true); }
 struct SourceLocation { const char* file; uint32_t line, column; };
 void __ubsan_handle_out_of_bounds(SourceLocation* location, uintptr_t index)
 {

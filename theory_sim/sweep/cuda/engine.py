@@ -13,11 +13,10 @@ from theory_sim.network import ACTIVATIONS
 from theory_sim.sweep.batch import Group
 from theory_sim.sweep.course import N_PROBES, N_ROWS
 from theory_sim.sweep.cuda.device import Device
-from theory_sim.sweep.cuda.source import KERNELS
+from theory_sim.sweep.cuda.source import KERNELS, TILE
 
 Array = NDArray[np.float64]
 RELU = ACTIVATIONS.index("relu")
-TILE = 16  # steps of smooth.cuh whose gradients are made at once
 LARGEST_BATCH, LARGEST_RESULT = 4096, 1 << 29  # networks and bytes of a launch: beyond them nothing is gained
 
 

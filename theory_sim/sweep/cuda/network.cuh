@@ -148,7 +148,8 @@ __device__ __forceinline__ bool in_range(const Run& run, double output, double r
 
 // R_k² of the probes at step t, and R_k cos Δφ_k at the start. With Hartley coefficients |ĝ_k|²/|x̂_k|² is
 // (g[k]² + g[-k]²)/(x[k]² + x[-k]²), also where k = -k.
-__device__ __forceinline__ void write_ratio(const Run& run, int probe, long long t, const double* gradient, double shift)
+__device__ __forceinline__ void write_ratio(
+    const Run& run, int probe, long long t, const double* gradient, double shift)
 {
     const int here = run.probes[2 * probe], there = run.probes[2 * probe + 1];
     if (here < 0) return;

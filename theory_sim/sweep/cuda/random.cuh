@@ -1,6 +1,6 @@
 // Random numbers by counter: the twin of theory_sim/counter_random.py, bit for bit.
-// Every operation carries its rounding (__dmul_rn, ...): none may become part of a fused multiply-add, which would round
-// once where the CPU rounds twice.
+// Every operation carries its rounding (__dmul_rn, ...): none may become part of a fused multiply-add, which would
+// round once where the CPU rounds twice.
 // [Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011]
 
 struct Words { unsigned x0, x1, x2, x3; };

@@ -25,8 +25,8 @@ __device__ Alive sum_units(const Run& run, const double* start, const double* ou
     return {values[0], values[1], values[2], -values[3], values[4]};
 }
 
-// In each band v = c·x + (a rest orthogonal to x), so that g = v - q·x has energy rest + (c - q)²·(energy of x) and cross
-// -2 (c - q)·(energy of x): sums of positive terms, no cancellation.
+// In each band v = c·x + (a rest orthogonal to x), so that g = v - q·x has energy rest + (c - q)²·(energy of x) and
+// cross -2 (c - q)·(energy of x): sums of positive terms, no cancellation [paper: Eq. 8].
 struct Split { double low, high, low_rest, high_rest, norm; };  // c and rest of both bands, ‖v‖
 
 __device__ Split split_bands(const Run& run, const double* v, double input_low, double input_high)
@@ -61,7 +61,8 @@ __device__ __forceinline__ void add_row(const Run& run, int row, double factor, 
     }
 }
 
-// Units that C has passed leave V. Its first barrier also waits for those who still read V for the steps before. Those of 32 rows are found together by each warp, so that all threads know them.
+// Units that C has passed leave V, in the order of their rows. The first barrier also waits for those threads that
+// still read V for the steps before.
 __device__ void bury(const Run& run, double c, const double* outer, double* level, double* moved, double* gradient)
 {
     __shared__ unsigned dying[MAX_THREADS / 32];

@@ -1,9 +1,8 @@
-// Smooth activations: W_t = W_0 - p_t xᵀ is never formed, s_r = s_r(0) - ‖x‖² p_r, p_r += η ℓ' a_r σ'(s_r) [paper: Eq. 4].
-// Threads own units, so that a step is one reduction. Gradients g_t = Σ_r a'_r w_r(0) - (p·a') x are made for TILE steps at
-// once: the weights, the only large array, are read once a tile. Twin of descent/collapsed.py.
+// Smooth activations: W_t = W_0 - p_t xᵀ is never formed; s_r = s_r(0) - ‖x‖² p_r, p_r += η ℓ' a_r σ'(s_r)
+// [paper: Eq. 4]. Threads own units, so that a step is one reduction. Gradients g_t = Σ_r a'_r w_r(0) - (p·a') x are
+// made for TILE steps at once: the weights, the only large array, are read once a tile. Twin of descent/collapsed.py.
 
-constexpr int TILE = 16;       // steps
-constexpr int STAGE_ROWS = 32; // units whose a' are staged in shared memory at a time
+constexpr int STAGE_ROWS = 32;  // units whose a' are staged in shared memory at a time
 
 struct Tile {
     double* active;    // (m, TILE) a'_r of each step
@@ -81,7 +80,8 @@ __device__ void write_tile(const Run& run, const Tile& tile, long long t, int n)
 struct Step { double output, active_norm2, shift, curvature, crossings; };
 
 __device__ Step sum_step(
-    const Run& run, const double* start, const double* outer, const double* moved, const Tile& tile, int k, double crossed)
+    const Run& run, const double* start, const double* outer, const double* moved, const Tile& tile, int k,
+    double crossed)
 {
     double values[5] = {0.0, 0.0, 0.0, 0.0, crossed};
     for (int r = threadIdx.x; r < run.width; r += blockDim.x) {

@@ -20,6 +20,7 @@ from theory_sim.training import LOSSES
 
 FILES = ("random.cuh", "block.cuh", "network.cuh", "relu.cuh", "smooth.cuh", "train.cu")
 KERNELS = ("train<false>", "train<true>")  # ReLU, smooth activations
+TILE = 16  # steps of a smooth network whose gradients are made at once
 STATUS = ("valid", *AT_START)  # how a network ended
 ROWS = (
     "OUTPUT", "RESIDUAL", "ACTIVE_NORM2", "MEAN_CURVATURE", "LOW_ENERGY", "HIGH_ENERGY", "LOW_CROSS", "HIGH_CROSS",
@@ -41,7 +42,7 @@ def prelude() -> str:
     values |= {"RATE_GIVEN": batch.RATE, "RATE_RELATIVE": batch.RELATIVE_RATE}
     values |= {"LABEL_GIVEN": batch.LABEL, "LABEL_RESIDUAL": batch.RESIDUAL}
     values |= {"LABEL_RELATIVE": batch.RELATIVE_RESIDUAL, "LABEL_OPPOSITE": batch.OPPOSITE}
-    values |= {"STREAM_WEIGHTS": counter_random.WEIGHTS, "STREAM_OUTER": counter_random.OUTER}
+    values |= {"TILE": TILE, "STREAM_WEIGHTS": counter_random.WEIGHTS, "STREAM_OUTER": counter_random.OUTER}
     for prefix, words in (("", ACTIVATIONS), ("OUTER_", OUTER_LAWS), ("LOSS_", LOSSES), ("STATUS_", STATUS)):
         values |= {f"{prefix}{word.upper().replace(' ', '_')}": code for code, word in enumerate(words)}
     enumeration = "enum {\n" + "".join(f"    {name} = {value},\n" for name, value in values.items()) + "};\n"
