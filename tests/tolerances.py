@@ -20,6 +20,7 @@ TOLERANCES = {
     "engines": Tolerance(2e-12, "two orders of summation over <= 100 steps; the promise to users is 1e-10"),
     "single": Tolerance(1e-6, "float32 sums of 32 terms"),
     "engines_unstable": Tolerance(4.0, "in units of what one-ulp perturbations of the start do to the reference"),
+    "promise": Tolerance(1e-10, "what users are promised of every engine; the low-rank check takes a tenth of it"),
     "long_run": Tolerance(1e-10, "10^6 roundings that add up in the stepping engine, none in the closed form"),
     "identity": Tolerance(3e-12, "exact laws evaluated through differences of energies or of whole runs"),
     "first_difference": Tolerance(1e-8, "central differences in float64: h² truncation against round-off / h"),

@@ -176,6 +176,8 @@ def relu_course(
             n_down += 1
         end = first_step[i + 1] if i + 1 < n else n_steps + 1
         a2 = table[i, 3]
+        if a2 == 0.0:  # nothing is left, not even the round-off of the subtractions
+            v[:] = 0.0
         c_low, rest_low = split(low, v, x, x_low)
         c_high, rest_high = split(high, v, x, x_high)
         for t in range(first_step[i], end):
