@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.errors import InputError
+from theory_sim.sweep import plan
 from theory_sim.sweep.definition import Recording, SweepDefinition, parse_sweep
 from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.plan import Contents
@@ -61,7 +62,7 @@ def compute(
         if values.dtype.kind == "i":
             values[...] = np.floor(2 * np.abs(sine))
         else:
-            values[...] = np.where(sine > 0.95, np.copysign(np.nan, np.cos(9 * sine)), sine)
+            values[...] = np.where(sine > 0.95, np.copysign(np.nan, np.cos(40 * sine)), sine)
         if values.dtype.kind == "c":
             values.imag = np.cos(sine)
         if name == "reason":
@@ -97,7 +98,8 @@ def sweep(
 
 
 def main() -> int:
-    """python -m tests.sweep.fakes STORE SECONDS: exit codes and stderr as those of the command."""
+    """python -m tests.sweep.fakes STORE SECONDS CHUNK: exit codes and stderr as those of the command."""
+    plan.MOST_POINTS = int(sys.argv[3])
 
     class Lines(Watch):
         def update(self, what: str, done: int, total: int) -> None:

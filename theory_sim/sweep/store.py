@@ -31,7 +31,8 @@ FORMAT_VERSION = 1
 BEYOND = (RECORD, CLAIM, VERSION, FREQUENCY)
 CHUNK, MARKS, UNDONE = "chunk", "chunk_checksum", -1
 UNREADABLE = (OSError, RuntimeError, ValueError)  # what a damaged chunk makes Zarr and its codecs raise
-COMPRESSOR: Any = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 1, "blocksize": 0}
+# Its own checksum makes every reader notice a truncated or changed file; Blosc would decode what follows in memory.
+COMPRESSOR: Any = {"id": "zstd", "level": 3, "checksum": True}
 # By these xarray knows the dimensions of an array of Zarr's format 2, and the coordinates that are no dimensions.
 _DIMENSIONS, _COORDINATES = "_ARRAY_DIMENSIONS", "coordinates"
 Values = dict[str, NDArray]
@@ -60,7 +61,7 @@ class SweepStore:
             group = zarr.open_group(path, mode="r+" if writable else "r", zarr_format=2)
             self._group = group
             self.attributes: dict[str, Any] = dict(group.attrs)
-            self.names: list[str] = list(self.attributes["variables"])
+            self.names: list[str] = list(self.attributes["stored_variables"])
             self._arrays = {name: _array(group, name) for name in (*self.names, MARKS)}
         except (*UNREADABLE, KeyError, TypeError) as error:
             raise InputError(f"cannot read sweep {path}: {error}") from None
@@ -225,7 +226,7 @@ def create(
                 "format_version": FORMAT_VERSION,
                 "swept": list(swept),
                 **({_COORDINATES: " ".join(drawn)} if drawn else {}),
-                "variables": [variable.name for variable in variables],
+                "stored_variables": [variable.name for variable in variables],
                 **attributes,
             }
         )

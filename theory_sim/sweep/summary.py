@@ -74,7 +74,8 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=summary["title"], title_justify="left")
+    out.print(summary["title"], highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for name in ("", "networks", "share"):
         table.add_column(name, justify="right" if name else "left")
     points, run = summary["points"], summary["run"]
