@@ -63,6 +63,10 @@ UNSAFE = {
     "sums overwritten while in use": Fault(
         "softplus", "__syncthreads();  // nobody still reads the parts of the last reduction"
     ),
+    "units read before they are drawn": Fault("relu", "__syncthreads();  // every warp has drawn its rows"),
+    "the next network drawn too early": Fault(
+        "relu", "__syncthreads();  // from here on scratch is the next network's"
+    ),
     "dying units read before they are known": Fault("relu", "__syncthreads();  // all know them"),
     "a row of gradients too long": Fault(
         "relu",

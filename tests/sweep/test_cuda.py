@@ -252,9 +252,9 @@ def test_without_cupy_the_device_is_refused() -> None:
         CupyDevice()
 
 
-SWEEP = {
+SWEEP = {  # rates at which training does not converge: an attack on a residual of round-off is anything
     "run": {"dim": 33, "cutoff": 4, "width": 24, "n_steps": 40, "sharpness": 3.0},
-    "grid": {"alpha": [1.5, 2.0], "activation": ["relu", "softplus", "squareplus"], "relative_rate": [0.05, 0.6]},
+    "grid": {"alpha": [1.5, 2.0], "activation": ["relu", "softplus", "squareplus"], "relative_rate": [0.05, 0.2]},
     "record": {"steps": 5, "spectra": "complex"},
 }
 
@@ -263,7 +263,7 @@ def test_a_sweep_is_that_of_the_cpu(device: Device, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("theory_sim.sweep.cuda.device.cuda_device", lambda: device)
     definition = parse_sweep(SWEEP)
     columns = definition.columns(0, definition.n_points)
-    host, actual = (compute(columns, definition.recording, 17, device=name) for name in ("cpu", "cuda"))
+    host, actual = (compute(columns, definition.recording, 17, attack=True, device=name) for name in ("cpu", "cuda"))
     assert set(host) == set(actual)
     assert {METHODS[code] for code in actual.pop("method")} == {"steps", "matrix"}
     assert (actual.pop("rank") == -1).all()

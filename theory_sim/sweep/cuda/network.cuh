@@ -92,7 +92,7 @@ __device__ void draw_network(const Run& run, double* start, double* outer, doubl
             outer[row] = outer_weight((int)run.point.outer_law, row, run.width, run.point.outer_scale, run.key);
         }
     }
-    __syncthreads();
+    __syncthreads();  // every warp has drawn its rows
 }
 
 struct Unit { double value, slope, curvature; };  // σ(s), σ'(s), σ''(s)
@@ -175,5 +175,5 @@ __device__ __forceinline__ void finish(
         batch.outcome[index * 2] = valid && last < 0 ? STATUS_START_OUT_OF_RANGE : goal.status;
         batch.outcome[index * 2 + 1] = last;
     }
-    __syncthreads();  // scratch and `run` belong to the next network from here on
+    __syncthreads();  // from here on scratch is the next network's
 }
