@@ -5,6 +5,7 @@ The names below are the public API; everything works on float64 NumPy arrays and
 
 from __future__ import annotations
 
+import theory_sim.compiled_code  # noqa: F401 - takes effect before any kernel is declared
 from theory_sim.attacks import fgm, fgsm, pgd
 from theory_sim.closed_form import Plane
 from theory_sim.descent import Trajectory, run
