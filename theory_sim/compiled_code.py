@@ -2,13 +2,15 @@
 
 Numba compiles a function again when its own file has changed, but not when a function that it calls, in another file,
 has: results would then come from code that is no longer there. So importing this module, before any kernel is
-declared, points Numba at a folder named by a digest of all sources, unless NUMBA_CACHE_DIR names one.
+declared, points Numba at a folder named by a digest of every module with kernels and of all that those import, unless
+NUMBA_CACHE_DIR names one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import numba as nb
@@ -16,11 +18,27 @@ import numba as nb
 PACKAGE = Path(__file__).resolve().parent
 
 
+def _sources() -> dict[str, bytes]:
+    """Modules that import Numba and, from one to the next, all modules of the package that they import."""
+    texts = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_bytes() for path in PACKAGE.rglob("*.py")
+    }
+    imports = re.compile(rf"^(?:from|import) {PACKAGE.name}\.([\w.]+)".encode(), re.MULTILINE)
+    found: dict[str, bytes] = {}
+    waiting = [name for name, text in texts.items() if b"import numba" in text]
+    while waiting:
+        name = waiting.pop()
+        if name in texts and name not in found:
+            found[name] = texts[name]
+            for module in imports.findall(texts[name]):
+                waiting += [module.decode(), f"{module.decode()}.__init__"]
+    return found
+
+
 def _digest() -> str:
     found = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        found.update(f"{path.relative_to(PACKAGE)}\0".encode())
-        found.update(path.read_bytes())
+    for name, text in sorted(_sources().items()):
+        found.update(f"{name}\0".encode() + text)
     return found.hexdigest()[:16]
 
 
@@ -33,4 +51,4 @@ def _home() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    nb.config.CACHE_DIR = str(_home() / f"numba-{_digest()}")
+    nb.config.CACHE_DIR = str(_home() / f"numba-{_digest()}")  # type: ignore[attr-defined]
