@@ -15,21 +15,24 @@ from PIL import Image
 from tests.helpers import assert_close, assert_differs, assert_order
 from theory_sim.configuration import Configuration
 from theory_sim.errors import InputError
+from theory_sim.network import Network
 from theory_sim.simulation import storage
+from theory_sim.simulation.perturbation import Perturbation
 from theory_sim.simulation.run import simulate
 from theory_sim.simulation.start import make_input, prepare
 from theory_sim.simulation.storage import read_dataset, write_dataset
 from theory_sim.simulation.summary import spread, summarise
 from theory_sim.simulation.variables import QUANTITIES
+from theory_sim.spectrum import low_frequency_ratio
 
 SMALL: dict[str, Any] = {"dim": 33, "width": 24, "cutoff": 4, "n_steps": 60}
 # No unit crosses its kink in these: the theory's own case, where it claims to be exact.
 SMOOTH_SAILING: list[dict[str, Any]] = [
-    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 200},
-    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 200, "seed": 1},
+    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 200, "seed": 5},
+    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 200, "seed": 6},
     {"dim": 33, "width": 8, "cutoff": 4, "relative_residual": -1.0, "n_steps": 200, "seed": 2},
-    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 60, "convention": "one-sided"},
-    {"dim": 6, "width": 4, "cutoff": 2, "relative_residual": 1.0, "relative_rate": 0.3, "n_steps": 60, "seed": 3},
+    {"dim": 5, "width": 4, "cutoff": 1, "relative_residual": 3.0, "n_steps": 60, "convention": "one-sided", "seed": 5},
+    {"dim": 6, "width": 4, "cutoff": 2, "relative_residual": 1.0, "relative_rate": 0.3, "n_steps": 60, "seed": 13},
 ]
 CROSSING = SMALL | {"relative_residual": 1.0}
 
@@ -372,3 +375,30 @@ def test_rows_are_spread_over_the_run(last: int, rows: list[int] | None) -> None
     assert found[0] == 0
     assert found[-1] == last
     assert len(found) <= 13
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd"])
+def test_an_attack_before_and_after_training(attack: str) -> None:
+    """τ(δ) and the rise of the loss, on weights that the reference has trained."""
+    keys = SMALL | {"attack": attack, "attack_step": "sign", "attack_ball": "linf", "attack_start": "random"}
+    dataset = run(**keys)
+    start = prepare(Configuration(**keys))
+    training = start.training
+    weights = training.network.weights.copy()
+    for _ in range(training.n_steps):
+        net = Network(weights, training.network.outer, training.network.activation)
+        slope = float(net.output(training.x)) - training.label
+        weights = weights - training.learning_rate * slope * np.outer(net.active_outer(training.x), training.x)
+    trained = Network(weights, training.network.outer, training.network.activation)
+    perturbation = Perturbation.of(start.configuration)
+    for when, net in (("start", training.network), ("final", trained)):
+        delta = perturbation.delta(net, training.x, training.label, "mse")
+        assert np.abs(delta).max() <= 0.1 * (1 + 1e-12)
+        tau = float(low_frequency_ratio(delta, start.band))
+        rise = 0.5 * (
+            (training.label - net.output(training.x + delta)) ** 2 - (training.label - net.output(training.x)) ** 2
+        )
+        assert_close(f"τ {when}", float(dataset[f"attack_tau_{when}"]), tau, "identity")
+        assert_close(f"rise {when}", float(dataset[f"attack_loss_{when}"]), float(rise), "identity")
+    assert float(dataset["attack_loss_start"]) > 0
+    assert "attack_tau_start" not in run(**SMALL)

@@ -126,7 +126,9 @@ class Configuration:
         0, "seed of input, network and piece", allowed=f"0 ... {LARGEST_WHOLE}", fits=lambda seed: seed >= 0
     )
 
-    attack: str = _key("fgm", "perturbation whose τ a sweep measures; fgm: the gradient itself", choices=ATTACKS)
+    attack: str = _key(
+        "fgm", "attack before and after training; fgm: δ has the spectrum of the gradient itself", choices=ATTACKS
+    )
     attack_radius: float = _key(0.1, "ε, radius of the attack's ball", **POSITIVE, only="attack=fgsm,pgd")
     attack_step_size: float = _key(0.01, "ξ, length of an attack's step", **POSITIVE, only="attack=pgd")
     attack_steps: int = _key(10, "steps of an attack", **_from(1), only="attack=pgd")

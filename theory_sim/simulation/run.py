@@ -11,8 +11,10 @@ from theory_sim.closed_form import Plane
 from theory_sim.configuration import Configuration
 from theory_sim.descent import Trajectory, run
 from theory_sim.errors import require
+from theory_sim.network import Network
 from theory_sim.provenance import provenance
 from theory_sim.simulation import bounds, variables
+from theory_sim.simulation.perturbation import Perturbation, attack_results
 from theory_sim.simulation.predictions import predict, scalars_of
 from theory_sim.simulation.start import Start, prepare
 
@@ -45,8 +47,25 @@ def simulate(configuration: Configuration) -> xr.Dataset:
         | variables.theorem_bounds(trajectory, explicit, plane, units)
         | variables.pairs(trajectory, spectrum, input_spectrum, band)
     )
+    if start.configuration.attack != "fgm":
+        data |= variables.attacked(*_attacked(start, trajectory))
     coordinates = variables.coordinates(trajectory, band, predictions)
     return xr.Dataset(data, coordinates, _attributes(start, trajectory))
+
+
+def _attacked(start: Start, trajectory: Trajectory) -> list[tuple[float, float]]:
+    """(τ(δ), rise of the loss) of the attack before training, and after it unless it diverged."""
+    training, perturbation = start.training, Perturbation.of(start.configuration)
+    networks = [training.network]
+    if not trajectory.diverged:
+        shift = (trajectory.preactivation[0] - trajectory.preactivation[-1]) / training.input_norm2
+        weights = training.network.weights - np.outer(shift, training.x)
+        networks.append(Network(weights, training.network.outer, training.network.activation))
+    found = [
+        attack_results(perturbation, network, training.x, training.label, training.loss, start.band)
+        for network in networks
+    ]
+    return [*found, (np.nan, np.nan)][:2]
 
 
 def _attributes(start: Start, trajectory: Trajectory) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+ATTACKED = ("attack_tau_start", "attack_tau_final", "attack_loss_start", "attack_loss_final")
 PROVENANCE = ("version", "versions", "commit", "hardware")
 EXACT_PREDICTIONS = ("eq8", "closed_form")  # of a ReLU net, until a unit crosses its kink
 
@@ -52,6 +53,7 @@ def summarise(dataset: xr.Dataset, n_rows: int = 12) -> dict[str, Any]:
             "eq12_holds": bool(dataset["eq12_margin"] > 0),
             "passes_input_tau": _plain(dataset["passes_input_tau"]),
         },
+        "attack": {name: _plain(dataset[name]) for name in ATTACKED if name in dataset} or None,
         "rows": [_row(dataset, int(t)) for t in spread(last, n_rows)],
         **{name: attrs[name] for name in PROVENANCE},
     }

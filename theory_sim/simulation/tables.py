@@ -88,6 +88,7 @@ def _blocks(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ("Predictions", _prediction_lines(summary)),
         ("Theorem 1", _theorem1_lines(summary)),
         ("Theorem 3", _theorem3_lines(summary)),
+        *([("Attack", _attack_lines(summary))] if summary["attack"] else []),
     ]
 
 
@@ -150,3 +151,15 @@ def _theorem3_lines(summary: dict[str, Any]) -> list[str]:
     if run["tau_start"] is not None and run["tau_start"] >= run["input_tau"]:
         return [f"τ starts above τ(x): the theorem claims nothing; Eq. 12 {holds}"]
     return [f"Eq. 12 {holds} (margin {short(theorem['eq12_margin'])}); {below}"]
+
+
+def _attack_lines(summary: dict[str, Any]) -> list[str]:
+    c, found = summary["configuration"], {name: short(value) for name, value in summary["attack"].items()}
+    name = c["attack"].upper()
+    if c["attack"] == "pgd":
+        name += f", {c['attack_step']} steps in the {c['attack_ball']} ball, {c['attack_start']} start"
+    return [
+        f"{name}, ε = {c['attack_radius']:g}",
+        f"τ(δ): {found['attack_tau_start']} before training, {found['attack_tau_final']} after",
+        f"rise of the loss: {found['attack_loss_start']} before training, {found['attack_loss_final']} after",
+    ]

@@ -147,6 +147,17 @@ def theorem_bounds(trajectory: Trajectory, explicit: Scalars, start: Plane, unit
     return {name: _variable((), float(value), *texts) for name, value, *texts in rows}
 
 
+def attacked(before: tuple[float, float], after: tuple[float, float]) -> dict[str, Variable]:
+    """τ of an attack's δ and the rise of the loss by it, before and after training."""
+    rows = (
+        ("attack_tau_start", before[0], "τ of the attack's δ before training", "[paper: Section 2.1]"),
+        ("attack_tau_final", after[0], "τ of the attack's δ after training", "[paper: Section 2.1]"),
+        ("attack_loss_start", before[1], "rise of the loss by the attack before training", "[paper: Eq. 18]"),
+        ("attack_loss_final", after[1], "rise of the loss by the attack after training", "[paper: Eq. 18]"),
+    )
+    return {name: _variable((), value, long_name, "1", source) for name, value, long_name, source in rows}
+
+
 def _first(hit: NDArray[np.bool_]) -> float:
     return float(np.argmax(hit)) if hit.any() else float("nan")
 
