@@ -134,6 +134,7 @@ def measure(sizes: Sizes, peers: Sequence[str], repeats: int, report: Callable[[
     if theirs:
         job = f"data set softplus n={sizes.n_samples} {size}"
         report(job)
-        ours = [Side("collapsed", "benchmarks.theory:prepare_dataset", {"engine": "collapsed"})]
+        engines = ("collapsed", "numba")
+        ours = [Side(engine, "benchmarks.theory:prepare_dataset", {"engine": engine}) for engine in engines]
         rows += compare(job, dataset_problem(sizes), ours, theirs, repeats=repeats, bound=BOUND)
     return rows
