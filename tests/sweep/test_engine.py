@@ -23,7 +23,7 @@ from theory_sim.simulation.predictions import scalars_of
 from theory_sim.simulation.start import Start, prepare
 from theory_sim.sweep.engine import compute, recording_steps
 from theory_sim.sweep.points import Recording
-from theory_sim.sweep.schema import METHODS, variables
+from theory_sim.sweep.schema import CLAIMS, METHODS, variables
 from theory_sim.sweep.validity import AT_START, REASONS
 
 N_RUNS = 260
@@ -243,9 +243,10 @@ def test_attacks_are_those_of_the_trained_network() -> None:
             training.network.weights - np.outer(shift, training.x), training.network.outer, training.network.activation
         )
         for when, network in (("start", training.network), ("final", trained)):
-            tau, rise = attack_results(perturbation, network, training.x, training.label, training.loss, start.band)
+            sample = (network, training.x, training.label, training.loss)
+            tau, rise = attack_results(perturbation.delta(*sample), *sample, start.band)
             nudged = Network(network.weights * (1 + 1e-13), network.outer, network.activation)
-            near, _ = attack_results(perturbation, nudged, training.x, training.label, training.loss, start.band)
+            near, _ = attack_results(perturbation.delta(nudged, *sample[1:]), *sample, start.band)
             if not abs(near - tau) < 1e-11:
                 continue
             assert_close(f"τ {when}", found[f"attack_tau_{when}"][i], tau, "promise", scale=1.0)
@@ -255,6 +256,19 @@ def test_attacks_are_those_of_the_trained_network() -> None:
     pgd = np.array([run.configuration.attack == "pgd" for run in runs()])
     assert_differs("PGD is not FGM", found["attack_tau_start"][pgd], found["tau_start"][pgd], "promise", scale=1.0)
     assert (found["attack_loss_start"] > -1e-9).mean() > 0.95
+
+
+def test_lemma1_as_the_ledger_has_it() -> None:
+    """Corrected: never refuted. As printed: refuted by sign steps in the l2 ball and outside of the linear region."""
+    codes, rows = results()["verdict"][:, CLAIMS.index("lemma1")], [run.configuration for run in runs()]
+    met = results()["hypotheses"][:, CLAIMS.index("lemma1")]
+    np.testing.assert_array_equal(codes >= 0, met == 1)
+    judged = {c.attack for c, code in zip(rows, codes, strict=True) if code[0] >= 0}
+    assert judged == {"pgd"}
+    assert set(codes[:, 1].tolist()) == {-1, 1}
+    assert (codes[:, 1] == 1).sum() >= 5
+    refuted = [c for c, code in zip(rows, codes, strict=True) if code[0] == 0]
+    assert refuted
 
 
 def test_the_low_rank_form_falls_back_to_the_product_and_says_so() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory_sim.attacks import fgm, fgsm, pgd
+from theory_sim.attacks import PgdPath, fgm, fgsm, pgd
 from theory_sim.counter_random import ATTACK, fill_normals, fill_uniforms
 from theory_sim.network import Network
 from theory_sim.spectrum import Band, low_frequency_ratio
@@ -40,7 +40,11 @@ class Perturbation:
             return fgm(network, x, label, self.attack_radius, loss)
         if self.attack == "fgsm":
             return fgsm(network, x, label, self.attack_radius, loss)
-        path = pgd(
+        return np.asarray(self.path(network, x, label, loss).delta[-1])
+
+    def path(self, network: Network, x: NDArray, label: float, loss: str) -> PgdPath:
+        """All iterates of PGD."""
+        return pgd(
             network,
             x,
             label,
@@ -52,7 +56,6 @@ class Perturbation:
             start=self._start(x.size) if self.attack_start == "random" else None,
             loss=loss,
         )
-        return np.asarray(path.delta[-1])
 
     def _start(self, dim: int) -> Array:
         """Uniform in the ball, drawn by counter."""
@@ -66,10 +69,9 @@ class Perturbation:
 
 
 def attack_results(
-    perturbation: Perturbation, network: Network, x: NDArray, label: float, loss: str, band: Band
+    delta: NDArray, network: Network, x: NDArray, label: float, loss: str, band: Band
 ) -> tuple[float, float]:
-    """(τ(δ ∈ S_l), ℓ(x+δ) - ℓ(x)) of the attack."""
-    delta = perturbation.delta(network, x, label, loss)
+    """(τ(δ ∈ S_l), ℓ(x+δ) - ℓ(x)) of an attack's δ."""
     return float(low_frequency_ratio(delta, band)), _loss(network, x + delta, label, loss) - _loss(
         network, x, label, loss
     )

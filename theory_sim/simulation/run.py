@@ -61,10 +61,10 @@ def _attacked(start: Start, trajectory: Trajectory) -> list[tuple[float, float]]
         shift = (trajectory.preactivation[0] - trajectory.preactivation[-1]) / training.input_norm2
         weights = training.network.weights - np.outer(shift, training.x)
         networks.append(Network(weights, training.network.outer, training.network.activation))
-    found = [
-        attack_results(perturbation, network, training.x, training.label, training.loss, start.band)
-        for network in networks
-    ]
+    found = []
+    for network in networks:
+        sample = (network, training.x, training.label, training.loss)
+        found.append(attack_results(perturbation.delta(*sample), *sample, start.band))
     return [*found, (np.nan, np.nan)][:2]
 
 

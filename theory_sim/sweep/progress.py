@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,7 +53,7 @@ class Progress(Watch):
         """Redraw the bar, or print a line if the last one is old enough."""
         if self._quiet:
             return
-        now = time.monotonic()
+        now = monotonic()
         if what != self._what:
             self._what, self._begin, self._first, self._last = what, now, done, now
             if self._bar is not None:
@@ -67,8 +67,8 @@ class Progress(Watch):
             self._bar.update(self._task, completed=done, rate=f"{rate:,.0f}/s")
         elif now - self._last >= EVERY:
             self._last = now
-            left = f", {duration((total - done) / rate)} left" if rate else ""
-            self._print(f"{what}: {done:,} of {total:,}, {rate:,.0f}/s{left}")
+            pace = f"{rate:,.0f}/s, {duration((total - done) / rate)} left" if rate else "begun (first use compiles)"
+            self._print(f"{what}: {done:,} of {total:,}, {pace}")
 
     def note(self, line: str) -> None:
         """Print the line, above the bar if there is one."""

@@ -109,7 +109,10 @@ def print_estimate(out: Console, found: Estimate) -> None:
     rows = [
         ("networks", f"{found.points:,} = {sizes}"),
         ("can be run", f"{found.points - n_invalid:,}"),
-        *((f"  not: {reason}", f"{count:,} (needs --skip-invalid)") for reason, count in found.invalid.items()),
+        *(
+            ("cannot", f"{count:,}: {reason} (--skip-invalid leaves them out)")
+            for reason, count in found.invalid.items()
+        ),
         ("chunks", f"{found.chunks:,} of at most {found.chunk_points:,} networks"),
         ("time", f"about {duration(found.seconds)} on {found.workers} cores"),
         ("memory", f"about {_size(found.memory)}"),

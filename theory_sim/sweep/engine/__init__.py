@@ -55,7 +55,9 @@ def compute(
         _store(out, group, filled, recording.spectra)
         if attack:
             finished = filled["rows"]["diverged"] == 0
-            values = attack_group(group, columns, filled["shifts"], filled["resolved"], finished)
+            values, lemma1 = attack_group(group, columns, filled["shifts"], filled["resolved"], finished)
+            for name, codes in (("hypotheses", lemma1[:, 0]), ("verdict", lemma1[:, 1])):
+                out[name][group.index, CLAIMS.index("lemma1")] = codes
             for variable, column in zip(ATTACKED, values.T, strict=True):
                 out[variable.name][group.index] = column
     return out

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import NDArray
 
+from theory_sim.attacks import PgdPath
+from theory_sim.claims.pgd import lemma1
 from theory_sim.drawn import draw_outer, draw_weights
 from theory_sim.hartley import signal_of
 from theory_sim.network import ACTIVATIONS, OUTER_LAWS, Activation, Network
@@ -21,23 +23,26 @@ from theory_sim.training import LOSSES
 
 Array = NDArray[np.float64]
 KEYS = tuple(Perturbation.__dataclass_fields__)
+TOLERANCE = 1e-9  # of the ledger's row
 
 
 def attack_group(
     group: Group, columns: Mapping[str, NDArray], shifts: Array, resolved: Array, finished: NDArray[np.bool_]
-) -> Array:
+) -> tuple[Array, NDArray[np.int8]]:
     """τ before and after training, rise of the loss before and after: (n, 4), NaN where nothing was trained.
 
-    shifts: p_T (n, m), resolved: η and y (n, 2), of `run_group`; finished: (n,) False where the run diverged.
+    Also Lemma 1 on the iterates of PGD, (n, 2, 2): hypotheses and verdict, as printed and as corrected. shifts: p_T
+    (n, m), resolved: η and y (n, 2), of `run_group`; finished: (n,) False where the run diverged.
     """
     out = np.full((len(group.points), 4), np.nan)
+    verdicts = np.full((len(group.points), 2, 2), -1, np.int8)
     weights = outer = np.empty(0)
     for i, point in enumerate(group.points):
         if i == 0 or not point["same_network"]:
             seed, width = int(point["seed"]), int(point["width"])
             weights = draw_weights(seed, group.weight_law, group.shape, width, float(point["weight_scale"]))
             outer = draw_outer(seed, OUTER_LAWS[point["outer_law"]], width, float(point["outer_scale"]))
-        label = resolved[i, 1]
+        label = float(resolved[i, 1])
         if np.isnan(label):
             continue
         row = {key: columns[key][group.index[i]].item() for key in (*KEYS, "cutoff", "convention", "mask")}
@@ -47,12 +52,39 @@ def attack_group(
         perturbation = Perturbation.of(SimpleNamespace(**row))
         x = signal_of(group.inputs[point["input"]], group.shape, group.transform)
         activation = Activation(ACTIVATIONS[point["activation"]], float(point["sharpness"]), float(point["leak"]))
-        loss = LOSSES[point["loss"]]
-        start = Network(weights, outer, activation)
-        out[i, 0], out[i, 2] = attack_results(perturbation, start, x, label, loss, band)
+        networks = [Network(weights, outer, activation)]
         if finished[i]:
-            trained = Network(weights - np.outer(shifts[i, : outer.size], x), outer, activation)
-            out[i, 1], out[i, 3] = attack_results(perturbation, trained, x, label, loss, band)
+            networks.append(Network(weights - np.outer(shifts[i, : outer.size], x), outer, activation))
+        paths = []
+        for column, network in enumerate(networks):
+            sample = (network, x, label, LOSSES[point["loss"]])
+            if perturbation.attack == "pgd":
+                paths.append(perturbation.path(*sample))
+                delta = paths[-1].delta[-1]
+            else:
+                delta = perturbation.delta(*sample)
+            out[i, column], out[i, 2 + column] = attack_results(delta, *sample, band)
+        verdicts[i] = _lemma1(paths, activation, perturbation)
+    return out, verdicts
+
+
+def _lemma1(paths: list[PgdPath], activation: Activation, perturbation: Perturbation) -> NDArray[np.int8]:
+    """Hypotheses and verdict of Lemma 1, as printed and as corrected, on all paths together [paper: Lemma 1]."""
+    out = np.array([[0, 0], [-1, -1]], np.int8)
+    for path in paths:
+        if activation.smooth:
+            case = "smooth"
+        elif path.region_left.any():
+            case = "far"
+        else:
+            sign = perturbation.attack_step == "sign" and perturbation.attack_ball == "l2"
+            case = "sign, l2" if sign else "linear"
+        outcome = lemma1(SimpleNamespace(path=path), case)  # type: ignore[arg-type]
+        margins = (None, None) if outcome is None else (outcome.printed, outcome.corrected)
+        for version, margin in enumerate(margins):
+            if margin is not None:
+                held = out[1, version] != 0 and margin >= -TOLERANCE
+                out[0, version], out[1, version] = 1, int(held)
     return out
 
 
