@@ -144,7 +144,7 @@ def test_agrees_with_the_reference_on_every_parameter() -> None:
         share = np.where(size[steps] > 1e-6 * np.nanmax(size), scalars.tau[steps], np.nan)  # not where ĝ is round-off
         assert_close(f"τ, {name}", np.where(np.isnan(share), np.nan, out["tau"][i]), share, "promise", scale=1.0)
         scale = max(np.nanmax(np.abs(run.residual)), np.nanmax(np.abs(run.output)))
-        assert_close(f"residual, {name}", out["residual"][i], run.residual[steps], "promise", scale=scale)
+        assert_close(f"residual, {name}", out["residual_along"][i], run.residual[steps], "promise", scale=scale)
         moved += np.nanmax(np.abs(power - power[0])) > 1e-8 * top
         crossed += run.crossings[-1] > 0
     assert moved > 0.7 * N_RUNS

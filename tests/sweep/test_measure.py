@@ -121,7 +121,7 @@ def test_a_row_has_every_scalar_and_its_counts() -> None:
     filled = {name: ROW[name] for name in (ROW.names or ())[len(names) :]}
     assert filled == {name: counts[name] for name in filled}
     assert set(counts) - set(filled) == {"method", "rank"}  # the engine's own
-    assert [v.name for v in RECORDED if v.dtype == "f8"] == ["tau", *PREDICTIONS, "residual"]
+    assert [v.name for v in RECORDED if v.dtype == "f8"] == ["tau", *PREDICTIONS, "residual_along"]
 
 
 @pytest.mark.parametrize("name", ROW.names or ())

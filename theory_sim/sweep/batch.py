@@ -79,8 +79,12 @@ class Group:
     power_scale: float
 
 
-def groups(columns: Mapping[str, NDArray]) -> Iterator[Group]:
-    """Split a chunk; every group keeps the order of the chunk. Raises InputError on unreadable pictures."""
+def groups(columns: Mapping[str, NDArray], phases: bool = True) -> Iterator[Group]:
+    """Split a chunk; every group keeps the order of the chunk.
+
+    phases False: power-law inputs that differ in the phases of their DFT alone are one. Raises InputError on
+    unreadable pictures.
+    """
     tiles = columns["source"] == "tiles"
     height = np.where(tiles, columns["tile_size"], 0)
     dim = np.where(tiles, columns["tile_size"] ** 2, columns["dim"])
@@ -91,7 +95,9 @@ def groups(columns: Mapping[str, NDArray]) -> Iterator[Group]:
         source, side, size, kind, law, mask = key
         shape = (int(side), int(side)) if side else (int(size),)
         part = {name: values[index] for name, values in columns.items()}
-        yield _group(index, part, str(source), shape, cast(Transform, str(kind)), str(law), cast(Mask, str(mask)))
+        yield _group(
+            index, part, str(source), shape, cast(Transform, str(kind)), str(law), cast(Mask, str(mask)), phases
+        )
 
 
 def _partition(keys: list[NDArray]) -> Iterator[tuple[tuple[Any, ...], NDArray[np.int64]]]:
@@ -113,6 +119,7 @@ def _group(
     kind: Transform,
     weight_law: str,
     mask: Mask,
+    phases: bool,
 ) -> Group:
     points = np.zeros(len(index), POINT)
     for name in ("seed", "width", "sharpness", "leak", "outer_scale", "weight_scale", "n_steps"):
@@ -122,7 +129,10 @@ def _group(
     points["leak"][part["activation"] != "leaky_softplus"] = 0.0  # the other activations are leaky ones without a leak
     _resolve_rates_and_labels(points, part)
     new_network = _changes([part[name] for name in NETWORK_KEYS])
-    new_input = _changes([part[name] for name in INPUT_KEYS[source]])
+    keys = INPUT_KEYS[source]
+    if source == "power-law" and kind == "dft" and not phases:
+        part = part | {"seed": np.zeros_like(part["seed"])}
+    new_input = _changes([part[name] for name in keys])
     points["same_network"] = ~new_network
     points["same_input"] = ~new_network & ~new_input
     points["input"] = np.cumsum(new_input) - 1

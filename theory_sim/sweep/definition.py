@@ -58,7 +58,8 @@ def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
     """The sweep of a TOML document.
 
     Raises InputError on an unknown section or key, a value that its key does not allow, a key given twice, two keys
-    that are alternatives, a sweep over nothing or over more than LARGEST_SWEEP points.
+    that are alternatives, a sweep over nothing or over more than LARGEST_SWEEP points, and on what cannot be drawn by
+    its scalars where that is asked for.
     """
     _require_sections(document)
     run, grid, sample, record = (document.get(section, {}) for section in SECTIONS)
@@ -77,7 +78,20 @@ def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
         _recording(record),
         sampling,
     )
+    _require_scalars(definition)
     return _with_defaults(definition)
+
+
+def _require_scalars(definition: SweepDefinition) -> None:
+    """What can be drawn without weights: see engine/scalars.py."""
+    if definition.recording.draw == "weights":
+        return
+    allowed = {"activation": {"relu"}, "weight_law": {"gaussian"}, "attack": {"fgm"}}
+    if definition.values("transform").tolist() != ["dct"]:
+        allowed["convention"] = {"two-sided"}
+    for key, words in allowed.items():
+        for value in set(definition.values(key).tolist()) - words:
+            raise InputError(f"{key} = {value!r} with record.draw = 'scalars': allowed is {', '.join(words)!r}")
 
 
 def _with_defaults(definition: SweepDefinition) -> SweepDefinition:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from theory_sim.configuration import ALTERNATIVES, DEFAULT_RELATIVE_RESIDUAL, key_types, only_with
 from theory_sim.errors import require
 from theory_sim.sweep.laws import Law, as_column, draw_uniform, whole
-from theory_sim.sweep.schema import SPECTRA
+from theory_sim.sweep.schema import DRAWS, SPECTRA
 
 SAMPLE = "sample"  # the dimension of what is drawn jointly
 # Dimensions from the outermost to the innermost: neighbouring points share the network, then the input, then the band.
@@ -33,11 +33,13 @@ ORDER = (
 class Recording:
     """Which steps are recorded. steps: their number, spread evenly over a run from 0 to its end, or the steps.
 
-    spectra: of schema.SPECTRA. Raises InputError on fewer than one record, and on steps that do not ascend from >= 0.
+    spectra: of schema.SPECTRA. draw: of schema.DRAWS, all weights of a network or only what its scalars need. Raises
+    InputError on fewer than one record, on steps that do not ascend from >= 0, and on spectra of drawn scalars.
     """
 
     steps: int | tuple[int, ...] = 11
     spectra: str = "none"
+    draw: str = "weights"
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, tuple):
@@ -49,6 +51,11 @@ class Recording:
         else:
             whole("record.steps", self.steps, 1, 10**7)
         require(self.spectra in SPECTRA, f"record.spectra = {self.spectra!r}: allowed are {', '.join(SPECTRA)}")
+        require(self.draw in DRAWS, f"record.draw = {self.draw!r}: allowed are {', '.join(DRAWS)}")
+        require(
+            self.draw == "weights" or self.spectra == "none",
+            f"record.spectra = {self.spectra!r} with record.draw = {self.draw!r}: allowed is 'none'",
+        )
 
     @property
     def size(self) -> int:
@@ -170,7 +177,7 @@ class SweepDefinition:
             lines += [f"{key} = {{ {law.kind} = {_toml(list(law.given))} }}" for key, law in laws]
         steps = self.recording.steps
         lines += ["", "[record]", f"steps = {_toml(list(steps) if isinstance(steps, tuple) else steps)}"]
-        lines += [f"spectra = {_toml(self.recording.spectra)}"]
+        lines += [f"spectra = {_toml(self.recording.spectra)}", f"draw = {_toml(self.recording.draw)}"]
         return "\n".join(lines) + "\n"
 
 

@@ -16,8 +16,9 @@ CLAIMS = (
     "lemma1",
 )  # fmt: skip
 VERSIONS = ("printed", "corrected")
-METHODS = ("none", "events", "steps", "low_rank", "matrix")  # how the gradients of a run were obtained
+METHODS = ("none", "events", "steps", "low_rank", "matrix", "scalars")  # how the gradients of a run were obtained
 SPECTRA = ("none", "power", "complex")
+DRAWS = ("weights", "scalars")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ COUNTS = [
     Variable("settled_step", (), "i8", -1, "first step with |ℓ'| below 1e-8 of its start", _STEP, "[paper: Eq. 4]"),
     Variable("diverged", (), "i1", -1, "1 if the run left the range of finite numbers", "1", "[paper: Eq. 4]"),
     Variable(
-        "method", (), "i1", 0, "how the gradients were obtained; matrix after a failed low-rank check is a fall-back",
+        "method", (), "i1", 0, "how the gradients were obtained; matrix: after a failed low-rank check",
         "1", "[paper: Eq. 4]", tuple(enumerate(METHODS)),
     ),
     Variable("rank", (), "i2", -1, "rank of the low-rank form, also where its check failed", "1", "[paper: Eq. 4]"),
@@ -103,7 +104,7 @@ RECORDED = [
             ("tau_closed_form", "τ by the closed form", "1", _ITERATED),
             ("tau_printed", "τ by Eqs. 13-14 as printed", "1", "[paper: Eq. 14]"),
             ("tau_corrected", "τ by Eqs. 13-14 with factor 2", "1", "[paper: Eq. 14]"),
-            ("residual", "ℓ' = ∂ℓ/∂f along training", "1", "[paper: Eq. 4]"),
+            ("residual_along", "ℓ' = ∂ℓ/∂f along training", "1", "[paper: Eq. 4]"),
         ),
         (RECORD,),
     ),

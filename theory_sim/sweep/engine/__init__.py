@@ -6,7 +6,6 @@ group.py is the compiled loop; relu.py and smooth.py give the course of one netw
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from theory_sim.sweep.batch import Group, groups
 from theory_sim.sweep.course import FACTS
 from theory_sim.sweep.engine.group import run_group
 from theory_sim.sweep.engine.perturbed import attack_group
+from theory_sim.sweep.engine.scalars import run_scalars
 from theory_sim.sweep.engine.smooth import N_CHECKS
 from theory_sim.sweep.measure import ROW
 from theory_sim.sweep.points import Recording
@@ -50,8 +50,12 @@ def compute(
     steps = recording_steps(recording, columns["n_steps"])
     out = _missing(n, steps.shape[1], recording.spectra, n_frequency, attack)
     out["recorded_step"][:] = steps
-    for group in groups(columns):
-        filled = _train(group, steps[group.index], recording.spectra != "none", attack, device)
+    scalars = recording.draw == "scalars"
+    for group in groups(columns, phases=not scalars):
+        own = steps[group.index]
+        filled = (
+            _draw_scalars(group, own) if scalars else _train(group, own, recording.spectra != "none", attack, device)
+        )
         _store(out, group, filled, recording.spectra)
         if attack:
             finished = filled["rows"]["diverged"] == 0
@@ -88,22 +92,31 @@ def _missing(n: int, n_records: int, spectra: str, n_frequency: int, attack: boo
     return out
 
 
-def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool, device: str) -> Results:
-    """Everything `run_group` fills, for all points of a group."""
-    n, d = len(group.points), group.inputs.shape[1]
-    widest = int(group.points["width"].max())
-    filled: dict[str, Any] = {
+def _blank(group: Group, n_records: int, n_recorded: int, n_shifts: int) -> Results:
+    """What `run_group` fills, in its order, for all points of a group; gradients and shifts of the sizes asked for."""
+    n = len(group.points)
+    return {
         "facts": np.zeros(n, FACTS),
         "rows": np.zeros(n, ROW),
-        "records": np.full((n, len(COURSES), steps.shape[1]), np.nan),
+        "records": np.full((n, len(COURSES), n_records), np.nan),
         "verdicts": np.full((n, 2, len(CLAIMS), len(VERSIONS)), -1, "i1"),
         "methods": np.zeros(n, "i1"),
         "ranks": np.full(n, -1, "i2"),
         "reason": np.zeros(n, "i1"),
-        "recorded": np.full((n, steps.shape[1] if spectra else 0, d), np.nan),
-        "shifts": np.full((n, widest if attack else 0), np.nan),
+        "recorded": np.full((n, n_recorded, group.inputs.shape[1]), np.nan),
+        "shifts": np.full((n, n_shifts), np.nan),
         "resolved": np.full((n, 2), np.nan),
     }
+
+
+def _reasons() -> NDArray[np.int64]:
+    return np.array([REASONS.index(reason) for reason in AT_START])
+
+
+def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool, device: str) -> Results:
+    """Draw all weights and train."""
+    widest = int(group.points["width"].max())
+    filled = _blank(group, steps.shape[1], steps.shape[1] if spectra else 0, widest if attack else 0)
     if device == "cuda":
         from theory_sim.sweep.cuda.device import cuda_device
         from theory_sim.sweep.cuda.group import train_group
@@ -112,10 +125,17 @@ def _train(group: Group, steps: NDArray[np.int64], spectra: bool, attack: bool, 
         return filled
     checks = np.random.default_rng(0).standard_normal((N_CHECKS, widest))
     tables = (group.inputs, group.input_top, group.bands, group.probes, checks)
-    reasons = np.array([REASONS.index(reason) for reason in AT_START])
     for piece, drawn, weights, outer in _networks(group, widest):
         parts = [values[piece] for values in filled.values()]
-        run_group(group.points[piece], drawn, weights, outer, *tables, steps[piece], reasons, *parts)
+        run_group(group.points[piece], drawn, weights, outer, *tables, steps[piece], _reasons(), *parts)
+    return filled
+
+
+def _draw_scalars(group: Group, steps: NDArray[np.int64]) -> Results:
+    """Draw what the scalars need and train."""
+    filled = _blank(group, steps.shape[1], 0, 0)
+    names = ("facts", "rows", "records", "verdicts", "methods", "reason", "resolved")
+    run_scalars(group.points, group.inputs, group.bands, steps, _reasons(), *(filled[name] for name in names))
     return filled
 
 

@@ -97,10 +97,10 @@ def dot(u: NDArray, v: NDArray) -> Any:
 @nb.njit(nogil=True, cache=True, fastmath=FAST)
 def power_line(v: NDArray, q: float, x: NDArray, out: NDArray) -> None:
     """|ĝ[k]|² of g = v - q·x, k = 0 ... d//2, from Hartley coefficients of a 1-D signal: d (h[k]² + h[-k]²)/2."""
-    d = v.size
-    scale = 0.5 * d
+    d = np.uint64(v.size)  # unsigned: an index below zero would wrap around, and the loop would not be SIMD code
+    scale = 0.5 * v.size
     a = v[0] - q * x[0]
-    out[0] = d * a * a
-    for k in range(1, out.size):
+    out[0] = v.size * a * a
+    for k in range(np.uint64(1), np.uint64(out.size)):
         a, b = v[k] - q * x[k], v[d - k] - q * x[d - k]
         out[k] = scale * (a * a + b * b)

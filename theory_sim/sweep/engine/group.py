@@ -77,7 +77,7 @@ def relu_state(start: NDArray, outer: NDArray, active: NDArray) -> Any:
 
 
 @nb.njit(nogil=True, cache=True)
-def _resolve(point: Any, output: float, active_norm2: float, x_norm2: float, gradient: NDArray) -> Any:
+def resolve(point: Any, output: float, active_norm2: float, x_norm2: float, gradient: NDArray) -> Any:
     """(η, y) of a point, as `simulation.start` decides them."""
     rate = point.rate
     if point.rate_kind == RELATIVE_RATE:
@@ -170,7 +170,7 @@ def run_group(
         if point.rate_kind == RELATIVE_RATE and not active_norm2 * norm2 > 0.0:
             reason[i] = reasons[0]
             continue
-        rate, label = _resolve(point, output, active_norm2, norm2, gradient)
+        rate, label = resolve(point, output, active_norm2, norm2, gradient)
         resolved[i, 0], resolved[i, 1] = rate, label
         if not dot(gradient, gradient) > 0.0:
             reason[i] = reasons[1]

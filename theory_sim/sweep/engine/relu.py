@@ -120,6 +120,50 @@ def _path_logistic(
 
 
 @nb.njit(nogil=True, cache=True)
+def relu_path(deaths: Any, norm2: float, label: float, rate: float, loss: int, shared: NDArray, course: NDArray) -> Any:
+    """f and ℓ' of `course`, and C (T+1,); returns the segments' number, first steps, A₂, and dead of either sign."""
+    _, _, level_up, level_down, a1_up, a2_up, a1_down, a2_down = deaths
+    residual = course[RESIDUAL]
+    if loss == 0:
+        n, first_step, table, dead = find_segments(
+            level_up, level_down, a1_up, a2_up, a1_down, a2_down, norm2, label, rate, course.shape[1] - 1
+        )
+        _path_mse(label, norm2, n, first_step, table, residual, shared)
+        course[OUTPUT] = residual + label
+    else:
+        n, first_step, table, dead = _path_logistic(deaths, label, norm2, rate, residual, shared, course[OUTPUT])
+    return n, first_step, table[:, 3], dead
+
+
+@nb.njit(nogil=True, cache=True)
+def fill_segment(
+    first: int,
+    end: int,
+    a2: float,
+    c_low: float,
+    rest_low: float,
+    x_low: float,
+    c_high: float,
+    rest_high: float,
+    x_high: float,
+    n_dead: int,
+    shared: NDArray,
+    course: NDArray,
+) -> None:
+    """The rows of `course` that follow from C between two deaths; c and rest of both bands as from `bands.split`."""
+    for t in range(first, end):
+        q = shared[t] * a2
+        to_low, to_high = c_low - q, c_high - q
+        course[ACTIVE_NORM2, t] = a2
+        course[MEAN_CURVATURE, t] = 0.0
+        course[LOW_ENERGY, t] = rest_low + x_low * to_low * to_low
+        course[HIGH_ENERGY, t] = rest_high + x_high * to_high * to_high
+        course[LOW_CROSS, t] = -2.0 * x_low * to_low
+        course[HIGH_CROSS, t] = -2.0 * x_high * to_high
+        course[CROSSINGS, t] = n_dead
+
+
+@nb.njit(nogil=True, cache=True)
 def relu_course(
     deaths: Any,
     weights: NDArray,
@@ -148,17 +192,9 @@ def relu_course(
     gradient: g at the start (d,); shared: C on return (T+1,); power: |ĝ|² of 1-D signals at every step, (T+1 or 0,
     n_bins); p: p_r at the end (m,). Beyond float64 the course holds inf or NaN.
     """
-    up, down, level_up, level_down, a1_up, a2_up, a1_down, a2_down = deaths
+    up, down = deaths[0], deaths[1]
     n_steps = course.shape[1] - 1
-    residual = course[RESIDUAL]
-    if loss == 0:
-        n, first_step, table, dead = find_segments(
-            level_up, level_down, a1_up, a2_up, a1_down, a2_down, norm2, label, rate, n_steps
-        )
-        _path_mse(label, norm2, n, first_step, table, residual, shared)
-        course[OUTPUT] = residual + label
-    else:
-        n, first_step, table, dead = _path_logistic(deaths, label, norm2, rate, residual, shared, course[OUTPUT])
+    n, first_step, a2_of, dead = relu_path(deaths, norm2, label, rate, loss, shared, course)
     v = gradient.copy()
     for r in range(p.size):
         p[r] = 0.0
@@ -175,21 +211,14 @@ def relu_course(
             p[r] = outer[r] * shared[first_step[i]]
             n_down += 1
         end = first_step[i + 1] if i + 1 < n else n_steps + 1
-        a2 = table[i, 3]
+        a2 = a2_of[i]
         if a2 == 0.0:  # nothing is left, not even the round-off of the subtractions
             v[:] = 0.0
         c_low, rest_low = split(low, v, x, x_low)
         c_high, rest_high = split(high, v, x, x_high)
-        for t in range(first_step[i], end):
-            q = shared[t] * a2
-            to_low, to_high = c_low - q, c_high - q
-            course[ACTIVE_NORM2, t] = a2
-            course[MEAN_CURVATURE, t] = 0.0
-            course[LOW_ENERGY, t] = rest_low + x_low * to_low * to_low
-            course[HIGH_ENERGY, t] = rest_high + x_high * to_high * to_high
-            course[LOW_CROSS, t] = -2.0 * x_low * to_low
-            course[HIGH_CROSS, t] = -2.0 * x_high * to_high
-            course[CROSSINGS, t] = n_up + n_down
+        fill_segment(
+            first_step[i], end, a2, c_low, rest_low, x_low, c_high, rest_high, x_high, n_up + n_down, shared, course
+        )
         for i_probe in range(probe_at.shape[0]):
             k, mirror = probe_at[i_probe]
             if k < 0:
