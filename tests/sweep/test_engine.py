@@ -310,8 +310,24 @@ def test_points_without_a_result_say_why() -> None:
     found = compute(columns_of(still), RECORDING, 3)
     assert {REASONS[code] for code in found["reason"]} == {"valid", AT_START[1]}
     assert np.isnan(found["tau_final"][found["reason"] > 0]).all()
-    far = compute(columns_of([replace(dead, width=9, label=1e50, weight_scale=1e50, outer_scale=1e50)]), RECORDING, 3)
-    assert REASONS[int(far["reason"][0])] in ("valid", AT_START[2])
+    attacked = compute(columns_of([replace(c, attack="pgd") for c in still]), RECORDING, 3, attack=True)
+    np.testing.assert_array_equal(attacked["reason"], found["reason"])
+    refused = attacked["reason"] > 0
+    assert np.isnan(attacked["attack_tau_start"][refused]).all()
+    assert np.isfinite(attacked["attack_loss_start"][~refused]).all()
+    assert (attacked["recorded_step"][refused] == -1).all()
+    assert (attacked["method"][refused] == 0).all()
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus"])
+def test_a_start_out_of_range(activation: str) -> None:
+    """Weights and label are at most 1e50, a product of them and of the input's pixels can be beyond 1e150."""
+    huge = {"weight_scale": 1e50, "outer_scale": 1e50, "relative_residual": 1e50, "relative_rate": 0.1}
+    run = Configuration(dim=9, width=20, cutoff=2, activation=activation, alpha0=1e8, n_steps=4, **huge)
+    found = compute(columns_of([run]), RECORDING, 5)
+    assert REASONS[int(found["reason"][0])] == AT_START[2]
+    for name in ("tau_final", "gradient_power", "q_final"):
+        assert np.isnan(found[name]).all()
 
 
 def test_records_are_where_they_were_asked_for() -> None:

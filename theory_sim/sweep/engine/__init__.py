@@ -49,17 +49,15 @@ def compute(
     n = len(columns["seed"])
     steps = recording_steps(recording, columns["n_steps"])
     out = _missing(n, steps.shape[1], recording.spectra, n_frequency, attack)
-    out["recorded_step"][:] = steps
     scalars = recording.draw == "scalars"
     for group in groups(columns, phases=not scalars):
         own = steps[group.index]
         filled = (
             _draw_scalars(group, own) if scalars else _train(group, own, recording.spectra != "none", attack, device)
         )
-        _store(out, group, filled, recording.spectra)
+        _store(out, group, filled, own, recording.spectra)
         if attack:
-            finished = filled["rows"]["diverged"] == 0
-            values, lemma1 = attack_group(group, columns, filled["shifts"], filled["resolved"], finished)
+            values, lemma1 = attack_group(group, columns, filled)
             for name, codes in (("hypotheses", lemma1[:, 0]), ("verdict", lemma1[:, 1])):
                 out[name][group.index, CLAIMS.index("lemma1")] = codes
             for variable, column in zip(ATTACKED, values.T, strict=True):
@@ -158,25 +156,27 @@ def _networks(group: Group, widest: int) -> Iterator[tuple[slice, bool, NDArray,
         )
 
 
-def _store(out: Results, group: Group, filled: Results, spectra: str) -> None:
-    index, rows, done = group.index, filled["rows"], filled["reason"] == 0
-    out["reason"][index] = filled["reason"]
-    out["method"][index], out["rank"][index] = filled["methods"], filled["ranks"]
+def _store(out: Results, group: Group, filled: Results, steps: NDArray[np.int64], spectra: str) -> None:
+    """Everything of the points that were trained; of the others their reason alone."""
+    out["reason"][group.index] = filled["reason"]
+    done = np.flatnonzero(filled["reason"] == 0)
+    index, rows = group.index[done], filled["rows"][done]
+    for name, values in (("method", "methods"), ("rank", "ranks")):
+        out[name][index] = filled[values][done]
     for name in ROW.names or ():
-        out[name][index[done]] = rows[name][done]
-    out["learning_rate_used"][index[done]] = filled["resolved"][done, 0]
-    out["label_used"][index[done]] = filled["resolved"][done, 1]
+        out[name][index] = rows[name]
+    out["recorded_step"][index] = steps[done]
+    out["learning_rate_used"][index], out["label_used"][index] = filled["resolved"][done].T
     for i, name in enumerate(COURSES):
-        out[name][index[done]] = filled["records"][done, i]
-    out["hypotheses"][index[done]] = filled["verdicts"][done, 0]
-    out["verdict"][index[done]] = filled["verdicts"][done, 1]
+        out[name][index] = filled["records"][done, i]
+    out["hypotheses"][index], out["verdict"][index] = filled["verdicts"][done, 0], filled["verdicts"][done, 1]
     if spectra == "power":
         first, second = partners(group.shape, group.transform)
-        recorded = filled["recorded"]
+        recorded = filled["recorded"][done]
         power = group.power_scale * (recorded[..., first] ** 2 + recorded[..., second] ** 2)
         out["gradient_power"][index, :, : len(first)] = power
     elif spectra == "complex":
-        spectrum = half_spectrum(filled["recorded"], group.shape, group.transform)
+        spectrum = half_spectrum(filled["recorded"][done], group.shape, group.transform)
         out["gradient_spectrum"][index, :, : spectrum.shape[-1]] = spectrum
 
 

@@ -128,16 +128,17 @@ def run_group(
     for i in range(n):
         longest = max(longest, points[i].n_steps)
         widest = max(widest, points[i].width)
-    any_smooth = False
+    tall = largest = 1  # of the smooth points: steps, and entries of A
     for i in range(n):
-        any_smooth = any_smooth or points[i].activation != RELU
+        if points[i].activation != RELU:
+            tall = max(tall, points[i].n_steps + 1)
+            largest = max(largest, (points[i].n_steps + 1) * points[i].width)
     course_buffer, shared_buffer = np.empty((N_ROWS, longest + 1)), np.empty(longest + 1)
     probe_buffer = np.empty((longest + 1, N_PROBES))
     no_power = np.empty((0, 0))
     probe_start, gradient = np.empty(N_PROBES), np.empty(d)
     start_buffer, state_buffer, final_buffer = np.empty(widest), np.empty(widest), np.empty(widest)
-    tall = longest + 1 if any_smooth else 1
-    active_buffer, checked_buffer = np.empty(tall * widest), np.empty((tall, N_CHECKS))
+    active_buffer, checked_buffer = np.empty(largest), np.empty((tall, N_CHECKS))
     column_buffer, coefficient_buffer = np.empty((N_COLUMNS, tall)), np.empty((LARGEST_RANK, tall))
     deaths = order_deaths(np.zeros(1), np.zeros(1), 1.0)
     units = np.zeros(1, np.int64)

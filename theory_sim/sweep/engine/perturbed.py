@@ -27,12 +27,12 @@ TOLERANCE = 1e-9  # of the ledger's row
 
 
 def attack_group(
-    group: Group, columns: Mapping[str, NDArray], shifts: Array, resolved: Array, finished: NDArray[np.bool_]
+    group: Group, columns: Mapping[str, NDArray], filled: Mapping[str, NDArray]
 ) -> tuple[Array, NDArray[np.int8]]:
     """τ before and after training, rise of the loss before and after: (n, 4), NaN where nothing was trained.
 
-    Also Lemma 1 on the iterates of PGD, (n, 2, 2): hypotheses and verdict, as printed and as corrected. shifts: p_T
-    (n, m), resolved: η and y (n, 2), of `run_group`; finished: (n,) False where the run diverged.
+    Also Lemma 1 on the iterates of PGD, (n, 2, 2): hypotheses and verdict, as printed and as corrected. filled:
+    by `run_group`, with p_T of all points.
     """
     out = np.full((len(group.points), 4), np.nan)
     verdicts = np.full((len(group.points), 2, 2), -1, np.int8)
@@ -42,9 +42,9 @@ def attack_group(
             seed, width = int(point["seed"]), int(point["width"])
             weights = draw_weights(seed, group.weight_law, group.shape, width, float(point["weight_scale"]))
             outer = draw_outer(seed, OUTER_LAWS[point["outer_law"]], width, float(point["outer_scale"]))
-        label = float(resolved[i, 1])
-        if np.isnan(label):
+        if filled["reason"][i] != 0:
             continue
+        label = float(filled["resolved"][i, 1])
         row = {key: columns[key][group.index[i]].item() for key in (*KEYS, "cutoff", "convention", "mask")}
         band = Band(
             group.shape, row["cutoff"], parse_convention(row["convention"]), _mask(row["mask"]), group.transform
@@ -53,8 +53,9 @@ def attack_group(
         x = signal_of(group.inputs[point["input"]], group.shape, group.transform)
         activation = Activation(ACTIVATIONS[point["activation"]], float(point["sharpness"]), float(point["leak"]))
         networks = [Network(weights, outer, activation)]
-        if finished[i]:
-            networks.append(Network(weights - np.outer(shifts[i, : outer.size], x), outer, activation))
+        if not filled["rows"]["diverged"][i]:
+            shift = filled["shifts"][i, : outer.size]
+            networks.append(Network(weights - np.outer(shift, x), outer, activation))
         paths = []
         for column, network in enumerate(networks):
             sample = (network, x, label, LOSSES[point["loss"]])

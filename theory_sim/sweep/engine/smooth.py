@@ -35,38 +35,82 @@ LARGEST_RANK = 40
 PIVOT_TOLERANCE = 1e-14  # of the largest row: what is left after the last pivot
 CHECK_BOUND = 1e-11  # of the largest row: a tenth of what is promised
 BLOCK = 64  # rows of A whose gradients are taken at once where the low-rank form is not used
+PRODUCT = 512  # factors of one product, each at most 2
 SQUAREPLUS = 2  # index in network.ACTIVATIONS
 
 
 @nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _soft_step(
-    b: float, leak: float, s: NDArray, outer: NDArray, p: NDArray, active: NDArray, sign: NDArray, sums: NDArray
+    b: float,
+    leak: float,
+    s: NDArray,
+    outer: NDArray,
+    size: float,
+    p: NDArray,
+    active: NDArray,
+    sign: NDArray,
+    far: NDArray,
+    sums: NDArray,
 ) -> None:
-    """Softplus (leak 0) and its leaky form: a' into `active`; f, p·a', ‖a'‖², Σ a σ'' and sign changes into `sums`."""
-    f = q = norm2 = bend = flips = 0.0
+    """Softplus (leak 0) and its leaky form: a' into `active`; f, p·a', ‖a'‖², Σ a σ'' and sign changes into `sums`.
+
+    size: of `_common_size`; far: (m,) scratch, e^{-b|s|}.
+    """
+    hinge = line = q = norm2 = bend = flips = 0.0
     for r in range(s.size):
         e = exp_nonpositive(-abs(b * s[r]))
+        far[r] = e
         g = 1.0 / (1.0 + e)
-        value = max(s[r], 0.0) + log1p_unit(e) / b
-        slope = g if s[r] >= 0.0 else e * g
-        value = leak * s[r] + (1.0 - leak) * value
-        u = outer[r] * (leak + (1.0 - leak) * slope)
+        u = outer[r] * (leak + (1.0 - leak) * (g if s[r] >= 0.0 else e * g))
         active[r] = u
-        f += outer[r] * value
+        hinge += outer[r] * max(s[r], 0.0)
+        line += outer[r] * s[r]
         q += p[r] * u
         norm2 += u * u
-        bend += outer[r] * ((1.0 - leak) * b * e * g * g)
+        bend += outer[r] * (e * g * g)
         now = 1.0 if s[r] > 0.0 else 0.0
         flips += abs(now - sign[r])
         sign[r] = now
-    sums[0], sums[1], sums[2], sums[3], sums[4] = f, q, norm2, bend, flips
+    f = (1.0 - leak) * (hinge + _sum_of_logarithms(outer, size, far) / b)
+    if leak > 0.0:
+        f += leak * line
+    sums[0], sums[1], sums[2], sums[3], sums[4] = f, q, norm2, (1.0 - leak) * b * bend, flips
+
+
+@nb.njit(nogil=True, cache=True)
+def _common_size(outer: NDArray) -> Any:
+    """|a_r| if it is the same > 0 for all units, else 0."""
+    size = abs(outer[0])
+    for r in range(outer.size):
+        if abs(outer[r]) != size:
+            return 0.0
+    return size
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _sum_of_logarithms(outer: NDArray, size: float, e: NDArray) -> Any:
+    """Σ a_r ln(1 + e_r), 0 <= e_r <= 1; where all |a_r| = size > 0, by the logarithms of a few products."""
+    total = 0.0
+    if size == 0.0:
+        for r in range(e.size):
+            total += outer[r] * log1p_unit(e[r])
+        return total
+    half = 0.5 / size
+    for first in range(0, e.size, PRODUCT):
+        up = down = 1.0
+        for r in range(first, min(first + PRODUCT, e.size)):
+            sign = half * outer[r]  # ±½
+            up *= 1.0 + (0.5 + sign) * e[r]
+            down *= 1.0 + (0.5 - sign) * e[r]
+        total += size * (math.log(up) - math.log(down))
+    return total
 
 
 @nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _squareplus_step(
-    b: float, leak: float, s: NDArray, outer: NDArray, p: NDArray, active: NDArray, sign: NDArray, sums: NDArray
+    b: float, s: NDArray, outer: NDArray, p: NDArray, active: NDArray, sign: NDArray, sums: NDArray
 ) -> None:
-    """The same for squareplus; `leak` is not used."""
+    """The same for squareplus."""
     f = q = norm2 = bend = flips = 0.0
     c = 2.0 / b
     for r in range(s.size):
@@ -88,11 +132,11 @@ def _squareplus_step(
 @nb.njit(nogil=True, cache=True)
 def smooth_state(code: int, b: float, leak: float, start: NDArray, outer: NDArray, active: NDArray) -> Any:
     """a' (into `active`), f and ‖a'‖² before training."""
-    sums, zero, sign = np.empty(5), np.zeros(start.size), np.zeros(start.size)
+    sums, zero, sign, far = np.empty(5), np.zeros(start.size), np.zeros(start.size), np.empty(start.size)
     if code == SQUAREPLUS:
-        _squareplus_step(b, leak, start, outer, zero, active, sign, sums)
+        _squareplus_step(b, start, outer, zero, active, sign, sums)
     else:
-        _soft_step(b, leak, start, outer, zero, active, sign, sums)
+        _soft_step(b, leak, start, outer, _common_size(outer), zero, active, sign, far, sums)
     return sums[0], sums[2]
 
 
@@ -136,17 +180,17 @@ def smooth_path(
     Stops before a value beyond `largest`; returns the number of steps recorded (n_steps + 1 if none is).
     """
     m = start.size
-    p, sign, sums = np.zeros(m), np.empty(m), np.empty(5)
+    p, sign, far, sums = np.zeros(m), np.empty(m), np.empty(m), np.empty(5)
     for r in range(m):
         s[r] = start[r]
         sign[r] = 1.0 if start[r] > 0.0 else 0.0
-    flips = 0.0
+    flips, size = 0.0, _common_size(outer)
     n = course.shape[1]
     for t in range(n):
         if code == SQUAREPLUS:
-            _squareplus_step(b, leak, s, outer, p, active[t], sign, sums)
+            _squareplus_step(b, s, outer, p, active[t], sign, sums)
         else:
-            _soft_step(b, leak, s, outer, p, active[t], sign, sums)
+            _soft_step(b, leak, s, outer, size, p, active[t], sign, far, sums)
         f = sums[0]
         if loss == 0:
             residual = f - label
