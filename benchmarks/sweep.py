@@ -78,7 +78,8 @@ def trajectory_problem(sizes: Sizes, job: Trajectories) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     network = sample_network(sizes.dim, sizes.width, Activation(job.activation), rng, outer_law="scaled_signs")
     x = power_law_signal(sizes.dim, 1.0, 1.0, rng)
-    n = max(round(job.share * sizes.settings), n_cores())
+    cores = n_cores()
+    n = max(round(job.share * sizes.settings) // cores, 1) * cores
     return {
         "weights": network.weights,
         "outer": network.outer,
@@ -122,17 +123,18 @@ def prepare_trajectories(
 ) -> Callable[[], dict[str, NDArray]]:
     """Our side of the trajectories: the sweep's engine on a given network, settings shared out among `threads`.
 
-    Projections of the network (coefficients of W and x, W x) are made here, as the network is given. Fills arrays
-    that are kept between calls; returns as many settings as there are threads, for the comparison. low_rank False
-    takes the matrix product that the engine falls back to.
+    Projections of the network (coefficients of W and x, W x) are made here, as the network is given. Scalars of all
+    settings are kept; spectra fill one buffer a thread, as in a sweep that writes a chunk and goes on. The settings run
+    backwards, so that what remains there are the first ones, which the peers run. low_rank False takes the matrix
+    product that the engine falls back to.
     """
     network = Network(problem["weights"], problem["outer"], Activation(str(problem["activation"])))
     given = GivenNetwork.of(network, problem["x"], Band((network.dim,), float(problem["cutoff"])))
-    rates, labels = problem["learning_rates"], problem["labels"]
+    rates, labels = problem["learning_rates"][::-1].copy(), problem["labels"][::-1].copy()
     n, n_records = len(rates), int(problem["n_steps"]) + 1
     spectra = bool(problem["spectra"])
     scalars, ratio = np.empty((n, 3, n_records)), np.empty((n, n_records))
-    power = np.empty((n, n_records, network.dim // 2 + 1) if spectra else (n, 0, 0))
+    power = np.empty((threads, n_records, network.dim // 2 + 1) if spectra else (threads, 0, 0))
     hold_blas()
 
     def run() -> dict[str, NDArray]:
@@ -141,7 +143,7 @@ def prepare_trajectories(
         np.divide(low, low + high, out=ratio)
         arrays = {"output": output, "low_frequency_ratio": ratio}
         arrays |= {"power": power} if spectra else {"low_energy": low, "high_energy": high}
-        return {key: array[:threads] for key, array in arrays.items()}
+        return {key: array[::-1][:threads] for key, array in arrays.items()}
 
     return run
 

@@ -1,6 +1,6 @@
 """Training runs of several settings in JAX: `value_and_grad` in a `lax.scan` under `jit`, one setting after another.
 
-`vmap` over the settings takes as long for each of them (within 5 % on one core).
+`vmap` over the settings takes as long for each of them (within 10 % on one core).
 """
 
 from __future__ import annotations

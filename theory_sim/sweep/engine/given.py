@@ -9,26 +9,15 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from theory_sim.descent.trajectory import LARGEST
 from theory_sim.errors import require
 from theory_sim.hartley import band_weights, coefficients
 from theory_sim.network import Network
 from theory_sim.spectrum import Band
-from theory_sim.sweep.course import ACTIVE_NORM2, HIGH_ENERGY, LOW_ENERGY, N_PROBES, N_ROWS, OUTPUT
+from theory_sim.sweep.course import HIGH_ENERGY, LOW_ENERGY, N_PROBES, N_ROWS, OUTPUT
 from theory_sim.sweep.engine.bands import weighted_dot
 from theory_sim.sweep.engine.group import RELU, project, relu_state, sum_rows
 from theory_sim.sweep.engine.relu import order_deaths, relu_course
-from theory_sim.sweep.engine.smooth import (
-    CHECK_BOUND,
-    LARGEST_RANK,
-    N_CHECKS,
-    N_COLUMNS,
-    compress,
-    low_rank_course,
-    matrix_course,
-    smooth_path,
-    spread_units,
-)
+from theory_sim.sweep.engine.smooth import LARGEST_RANK, N_CHECKS, N_COLUMNS, smooth_course, spread_units
 
 Array = NDArray[np.float64]
 
@@ -72,9 +61,15 @@ def train_settings(
 ) -> NDArray[np.int64]:
     """Train once for each η of `rates` (n,) and y of `labels` (n,), MSE; returns the rank of each, -1: none used.
 
-    scalars (n, 3, T+1): filled with f, L, H; power (n, T+1, d//2+1): filled with |ĝ[k]|², or (n, 0, 0): not wanted.
-    low_rank False: the product with W_0 for all steps. BLAS should be held to one thread.
+    scalars (n, 3, T+1): filled with f, L, H; power (k, T+1, d//2+1): filled with |ĝ|², or (k, 0, 0): not wanted. k is
+    a multiple of n_threads; with k < n setting i takes row i % k, so that the last k settings remain, as in a sweep
+    that writes a chunk and goes on. low_rank False: the product with W_0 for all steps. BLAS should be held to one
+    thread. Raises InputError on another k.
     """
+    require(
+        len(power) % n_threads == 0 and len(power) > 0,
+        f"{len(power)} rows of spectra: allowed are multiples of {n_threads}",
+    )
     ranks = np.full(len(rates), -1)
     act = given.network.activation
     constants = (act.code, float(act.sharpness), float(act.leak if act.name == "leaky_softplus" else 0.0))
@@ -133,33 +128,21 @@ def _settings(
     deaths = order_deaths(start, outer, norm2)
     units = spread_units(start, outer)
     tall = 1 if code == RELU else n
-    active, checked = np.empty((tall, m)), np.empty((tall, N_CHECKS))
+    active, checked = np.empty(tall * m), np.empty((tall, N_CHECKS))
     columns, weights_of_rows = np.empty((N_COLUMNS, tall)), np.empty((LARGEST_RANK, tall))
     for i in range(rates.size):
         if code == RELU:
             relu_course(
                 deaths, weights, outer, gradient, x, low, high, x_low, x_high, norm2, labels[i], rates[i], 0,
-                shared, course, probe_at, probes, no_steps, nothing, power[i], final,
+                shared, course, probe_at, probes, no_steps, nothing, power[i % power.shape[0]], final,
             )  # fmt: skip
         else:
-            done = smooth_path(
-                code, sharpness, leak, start, outer, norm2, labels[i], rates[i], 0, x_top, LARGEST, checks,
-                active, checked, shared, final, course,
+            done, compact, rank = smooth_course(
+                code, sharpness, leak, start, outer, norm2, labels[i], rates[i], 0, x_top, checks, units, low_rank,
+                weights, x, low, high, active, checked, columns, weights_of_rows, shared, final, course, probe_at,
+                probes, no_steps, nothing, power[i % power.shape[0]],
             )  # fmt: skip
             course[:, done:] = np.nan
-            rows, error = compress(
-                active[:done], checked[:done], units, course[ACTIVE_NORM2, :done], columns[:, :done],
-                weights_of_rows[:, :done],
-            )  # fmt: skip
-            if low_rank and error < CHECK_BOUND:
-                ranks[i] = rows.size
-                low_rank_course(
-                    rows, weights_of_rows[:, :done], active[:done], shared[:done], weights, x, low, high, course,
-                    probe_at, probes, no_steps, nothing, power[i],
-                )  # fmt: skip
-            else:
-                matrix_course(
-                    active[:done], shared[:done], weights, x, low, high, course, probe_at, probes, no_steps,
-                    nothing, power[i],
-                )  # fmt: skip
+            if compact:
+                ranks[i] = rank
         scalars[i, 0], scalars[i, 1], scalars[i, 2] = course[OUTPUT], course[LOW_ENERGY], course[HIGH_ENERGY]

@@ -24,14 +24,10 @@ from theory_sim.sweep.course import (
 from theory_sim.sweep.engine.bands import axpy, dot, weighted_dot
 from theory_sim.sweep.engine.relu import order_deaths, relu_course
 from theory_sim.sweep.engine.smooth import (
-    CHECK_BOUND,
     LARGEST_RANK,
     N_CHECKS,
     N_COLUMNS,
-    compress,
-    low_rank_course,
-    matrix_course,
-    smooth_path,
+    smooth_course,
     smooth_state,
     spread_units,
 )
@@ -212,34 +208,16 @@ def run_group(
             if not have_units:
                 units = spread_units(start, a)
                 have_units = True
-            rows_active = active_buffer[: (n_steps + 1) * m].reshape((n_steps + 1, m))
-            checked = checked_buffer[: n_steps + 1]
-            done = smooth_path(
+            done, compact, rank = smooth_course(
                 point.activation, point.sharpness, point.leak, start, a, norm2, label, rate, point.loss,
-                tops[point.input], LARGEST, checks[:, :m], rows_active, checked, shared, final, course,
+                tops[point.input], checks[:, :m], units, True, w, x, low, high, active_buffer, checked_buffer,
+                column_buffer, coefficient_buffer, shared, final, course, probe_at, probes, record_steps[i],
+                recorded[i], no_power,
             )  # fmt: skip
             last = done - 1
+            methods[i], ranks[i] = LOW_RANK if compact else MATRIX, rank
             for r in range(m):
                 final[r] = (start[r] - final[r]) / norm2
-            if last >= 0:
-                rows_active, q = rows_active[:done], shared[:done]
-                pivots, error = compress(
-                    rows_active, checked[:done], units, course[ACTIVE_NORM2, :done], column_buffer[:, :done],
-                    coefficient_buffer[:, :done],
-                )  # fmt: skip
-                ranks[i] = pivots.size
-                if error < CHECK_BOUND:
-                    methods[i] = LOW_RANK
-                    low_rank_course(
-                        pivots, coefficient_buffer[:, :done], rows_active, q, w, x, low, high, course, probe_at, probes,
-                        record_steps[i], recorded[i], no_power,
-                    )  # fmt: skip
-                else:
-                    methods[i] = MATRIX
-                    matrix_course(
-                        rows_active, q, w, x, low, high, course, probe_at, probes, record_steps[i], recorded[i],
-                        no_power,
-                    )  # fmt: skip
         if last < 0:
             reason[i] = reasons[2]
             continue

@@ -15,6 +15,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from theory_sim.descent.trajectory import LARGEST
 from theory_sim.descent.vector_math import exp_nonpositive, log1p_unit
 from theory_sim.sweep.course import (
     ACTIVE_NORM2,
@@ -409,3 +410,77 @@ def matrix_course(
                     recorded[row] = g
             if power.shape[0] > 0:
                 power_line(g, 0.0, x, power[t])
+
+
+@nb.njit(nogil=True, cache=True)
+def smooth_course(
+    code: int,
+    b: float,
+    leak: float,
+    start: NDArray,
+    outer: NDArray,
+    norm2: float,
+    label: float,
+    rate: float,
+    loss: int,
+    x_top: float,
+    checks: NDArray,
+    units: NDArray,
+    low_rank: bool,
+    weights: NDArray,
+    x: NDArray,
+    low: NDArray,
+    high: NDArray,
+    buffer: NDArray,
+    checked: NDArray,
+    columns: NDArray,
+    coefficients: NDArray,
+    shared: NDArray,
+    s: NDArray,
+    course: NDArray,
+    probe_at: NDArray,
+    probes: NDArray,
+    record_steps: NDArray,
+    recorded: NDArray,
+    power: NDArray,
+) -> Any:
+    """Train and fill `course` (9, T+1), `probes`, `recorded` and `power`, by the low-rank form where its check holds.
+
+    Returns (steps recorded, whether the form was used, its rank, also where it was not). low_rank False: never use it.
+    Scratch: buffer (>= (T+1)·m,), checked (>= T+1, N_CHECKS), columns (N_COLUMNS, >= T+1), coefficients (LARGEST_RANK,
+    >= T+1), shared (T+1,); s (m,): at the end.
+    """
+    n, m = course.shape[1], start.size
+    active = buffer[: n * m].reshape((n, m))
+    n = smooth_path(
+        code,
+        b,
+        leak,
+        start,
+        outer,
+        norm2,
+        label,
+        rate,
+        loss,
+        x_top,
+        LARGEST,
+        checks,
+        active,
+        checked,
+        shared,
+        s,
+        course,
+    )
+    if n == 0:
+        return 0, False, -1
+    active, q = active[:n], shared[:n]
+    rows, error = compress(active, checked[:n], units, course[ACTIVE_NORM2, :n], columns[:, :n], coefficients[:, :n])
+    holds = low_rank and error < CHECK_BOUND
+    if holds:
+        low_rank_course(
+            rows, coefficients[:, :n], active, q, weights, x, low, high, course, probe_at, probes, record_steps,
+            recorded, power,
+        )  # fmt: skip
+    else:
+        matrix_course(active, q, weights, x, low, high, course, probe_at, probes, record_steps, recorded, power)
+    return n, holds, rows.size
