@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from tests.sweep.fakes import GRID, INVALID, Recorder, bits, compute, sweep
 from theory_sim.errors import InputError
 from theory_sim.sweep.definition import Recording, parse_sweep
+from theory_sim.sweep.engine import recording_steps
 from theory_sim.sweep.estimate import estimate
 from theory_sim.sweep.execution import Task, local, run
-from theory_sim.sweep.plan import Contents, layout_of, survey
+from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
 from theory_sim.sweep.progress import Watch
 from theory_sim.sweep.store import UNDONE, SweepStore, open_sweep
 from theory_sim.sweep.validity import REASONS, reasons
@@ -260,6 +261,15 @@ def test_any_nan_is_stored_as_the_same_nan(tmp_path: Path) -> None:
     store = SweepStore(tmp_path / "sweep.zarr")
     stored = np.concatenate([store.read(chunk, ["tau_final"])["tau_final"] for chunk in range(CHUNKS)])
     assert {value.tobytes() for value in stored[np.isnan(stored)]} == {usual}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_records_are_named_by_the_share_at_which_the_engine_makes_them(steps: int) -> None:
+    definition = parse_sweep({"grid": {"n_steps": [20, 30]}, "record": {"steps": steps}})
+    shares = coordinates_of(definition, Contents.of(definition))["record"].values
+    made = recording_steps(definition.recording, np.array([20, 30]))
+    np.testing.assert_array_equal(made, np.rint(np.outer([20, 30], shares)))
+    assert made[:, -1].tolist() == [20, 30]
 
 
 def test_a_chunk_is_small_in_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from theory_sim.configuration import Configuration
 from theory_sim.errors import InputError
 from theory_sim.sweep.definition import Recording, SweepDefinition
 from theory_sim.sweep.layout import Layout
+from theory_sim.sweep.points import record_shares
 from theory_sim.sweep.schema import CLAIM, CLAIMS, FREQUENCY, RECORD, VERSION, VERSIONS, Variable, variables
 from theory_sim.sweep.store import Coordinate
 from theory_sim.sweep.validity import REASONS, explain, reasons
@@ -88,7 +89,7 @@ def coordinates_of(definition: SweepDefinition, contents: Contents) -> dict[str,
     if isinstance(steps, tuple):
         found[RECORD] = Coordinate(RECORD, np.array(steps), "training step of each record")
     else:
-        found[RECORD] = Coordinate(RECORD, np.linspace(0, 1, steps), "share of the training steps done at each record")
+        found[RECORD] = Coordinate(RECORD, record_shares(steps), "share of the training steps done at each record")
     found[CLAIM] = Coordinate(CLAIM, np.array(CLAIMS), "claim of the paper")
     found[VERSION] = Coordinate(VERSION, np.array(VERSIONS), "statement as printed, or as corrected")
     if contents.n_frequency:

@@ -63,6 +63,11 @@ class Recording:
         return len(self.steps) if isinstance(self.steps, tuple) else self.steps
 
 
+def record_shares(n_records: int) -> NDArray[np.float64]:
+    """Share of a run's steps done at each of `n_records` evenly spread records, (n_records,); of one: the last."""
+    return np.linspace(0.0, 1.0, n_records) if n_records > 1 else np.ones(1)
+
+
 @dataclass(frozen=True, eq=False)
 class Dimension:
     """One dimension of the result. columns: the values of its key, or of every drawn key for `sample`, each (size,)."""
