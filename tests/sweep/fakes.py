@@ -33,6 +33,11 @@ SAMPLED: dict[str, Any] = {
     },
     "record": {"steps": [0, 10, 20], "spectra": "complex"},
 }
+SMOOTH: dict[str, Any] = {  # for the engine itself; with dct it also draws by NumPy
+    "run": {"dim": 33, "cutoff": 4, "width": 24, "n_steps": 60, "activation": "softplus"},
+    "grid": {"transform": ["dft", "dct"], "relative_rate": [0.1, 1.0], "seed": {"replicates": 5}},
+    "record": {"steps": 3, "spectra": "complex"},
+}
 INVALID: dict[str, Any] = {
     "run": {"width": 8, "n_steps": 20},
     "grid": {"dim": [9, 17, 33], "cutoff": [2.0, 6.0, 12.0], "seed": {"replicates": 3}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from tests.sweep.fakes import GRID, INVALID, Recorder, bits, compute, sweep
+from tests.sweep.fakes import GRID, INVALID, SMOOTH, Recorder, bits, compute, sweep
 from theory_sim.errors import InputError
 from theory_sim.sweep.definition import Recording, parse_sweep
 from theory_sim.sweep.engine import recording_steps
@@ -172,6 +173,27 @@ def test_neither_workers_nor_order_decide_a_bit(tmp_path: Path, whole: dict[str,
 
     run(parse_sweep(GRID), tmp_path / "back.zarr", Watch(), start=backwards(), compute=compute)
     assert bits(tmp_path / "back.zarr") == whole
+
+
+def test_the_engines_bits_depend_on_neither_workers_nor_interruption(tmp_path: Path) -> None:
+    definition = parse_sweep(SMOOTH)
+    one, four, resumed = (tmp_path / f"{name}.zarr" for name in ("one", "four", "resumed"))
+    run(definition, one, Watch(), start=local(1))
+    run(definition, four, Watch(), start=local(4))
+
+    class Interrupt(Recorder):
+        def update(self, what: str, done: int, total: int) -> None:
+            super().update(what, done, total)
+            if what == "networks" and done > 0 and not self.notes:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(definition, resumed, Interrupt(), start=local(1))
+    assert 0 < n_done(resumed) < SweepStore(one).layout.n_chunks
+    run(definition, resumed, Watch(), start=local(2))
+    assert bits(one) == bits(four) == bits(resumed)
+    tau = open_sweep(one)["tau_final"]
+    assert len(np.unique(tau)) == tau.size == 20
 
 
 def test_chunks_in_flight_are_bounded(tmp_path: Path) -> None:
