@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import numba as nb
@@ -35,7 +36,9 @@ def _sources() -> dict[str, bytes]:
     return found
 
 
-def _digest() -> str:
+@cache
+def digest() -> str:
+    """Of the sources behind every number, 16 hexadecimal digits: of those that this process began with."""
     found = hashlib.sha256()
     for name, text in sorted(_sources().items()):
         found.update(f"{name}\0".encode() + text)
@@ -50,5 +53,6 @@ def _home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "theory_sim"
 
 
+digest()  # now: the files may be edited while the process runs
 if "NUMBA_CACHE_DIR" not in os.environ:
-    nb.config.CACHE_DIR = str(_home() / f"numba-{_digest()}")  # type: ignore[attr-defined]
+    nb.config.CACHE_DIR = str(_home() / f"numba-{digest()}")  # type: ignore[attr-defined]

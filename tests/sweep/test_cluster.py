@@ -7,20 +7,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from tests.sweep.fakes import GRID, Recorder, bits, compute, sweep
+from tests.sweep.fakes import GRID, SMOOTH, Recorder, bits, compute, sweep
 from theory_sim.errors import InputError
 from theory_sim.sweep import cluster
 from theory_sim.sweep.cluster import connect
 from theory_sim.sweep.definition import parse_sweep
-from theory_sim.sweep.execution import run
+from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.store import UNDONE, SweepStore
 
 ROOT = Path(__file__).parents[2]
@@ -38,16 +43,17 @@ def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def dask_cluster(
-    folder: Path, n_workers: int
+    folder: Path, n_workers: int, n_threads: int = 1
 ) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
-    """A scheduler and single-threaded worker processes: its address, the scheduler, the workers."""
+    """A scheduler and worker processes: its address, the scheduler, the workers."""
     file = folder / "scheduler.json"
     processes = [start("dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file))]
     try:
         wait_until(file.exists)
         wait_until(lambda: bool(file.read_text()))
         address = json.loads(file.read_text())["address"]
-        processes += [start("dask_worker", address, "--nthreads", "1", "--no-nanny") for _ in range(n_workers)]
+        options = ("--nthreads", str(n_threads), "--no-nanny")
+        processes += [start("dask_worker", address, *options) for _ in range(n_workers)]
         yield address, processes[0], processes[1:]
     finally:
         for process in processes:
@@ -91,6 +97,79 @@ def test_a_killed_worker_is_survived_to_the_same_bits(tmp_path: Path, monkeypatc
     assert watch.updates[-1] == ("networks", 48, 48)
     assert SweepStore(tmp_path / "dask.zarr").layout.n_chunks > 8
     assert bits(tmp_path / "dask.zarr") == bits(tmp_path / "local.zarr")
+
+
+def test_the_engine_on_a_worker_with_two_threads_gives_the_bits_of_one_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("theory_sim.sweep.plan.MOST_POINTS", 2)
+    definition = parse_sweep(SMOOTH)
+    run(definition, tmp_path / "local.zarr", Recorder(), start=local(1))
+    with dask_cluster(tmp_path, 1, n_threads=2) as (address, _, _):
+        run(definition, tmp_path / "dask.zarr", Recorder(), start=connect(address, Recorder()))
+    assert SweepStore(tmp_path / "local.zarr").layout.n_chunks == 10
+    assert bits(tmp_path / "dask.zarr") == bits(tmp_path / "local.zarr")
+
+
+def test_linear_algebra_stays_on_one_thread_whichever_task_ends_first() -> None:
+    first_began, second_began, first_ended = (threading.Event() for _ in range(3))
+    seen: list[int] = []
+
+    def first(_: Any) -> dict[str, NDArray]:
+        first_began.set()
+        assert second_began.wait(10)
+        return {}
+
+    def second(_: Any) -> dict[str, NDArray]:
+        second_began.set()
+        assert first_ended.wait(10)
+        seen.extend(found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas")
+        return {}
+
+    before = {found["filepath"]: found["num_threads"] for found in threadpool_info()}
+    with ThreadPoolExecutor(1) as pool:  # the limit is the matter of one thread at a time, while that lives
+        pool.submit(threadpool_limits, 3).result(10)
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(cluster.compute_on_worker, cluster._code(), first, {})
+        assert first_began.wait(10)
+        two = pool.submit(cluster.compute_on_worker, cluster._code(), second, {})
+        one.result(10)
+        first_ended.set()
+        two.result(10)
+    threadpool_limits([{"filepath": path, "num_threads": n} for path, n in before.items()])
+    assert seen
+    assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError("no picture")])
+def test_only_what_dask_raises_is_a_lost_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    class Client:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.lost = False
+
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def get_executor(self, pure: bool) -> None:
+            pass
+
+        def nthreads(self) -> dict[str, int]:
+            if self.lost:
+                raise OSError("Timed out trying to connect")
+            return {"worker": 2}
+
+    client = Client()
+    monkeypatch.setattr("distributed.Client", lambda *_, **__: client)
+    with pytest.raises(OSError, check=lambda raised: raised is error), connect("tcp://here:1", Recorder()):
+        raise error
+    client.lost = True
+    with pytest.raises(InputError, match=r"the scheduler tcp://here:1 is lost \(OSError\)"):
+        cluster._DaskWorkers(client, "tcp://here:1").in_flight()
 
 
 def test_other_code_and_a_lost_scheduler_are_one_line_and_the_sweep_goes_on(

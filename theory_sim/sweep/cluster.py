@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from theory_sim.compiled_code import digest
 from theory_sim.errors import InputError, require
 from theory_sim.provenance import provenance
 from theory_sim.sweep.execution import Columns, Workers
@@ -27,7 +28,7 @@ GOES_ON = "the same command goes on where it stopped"
 def _code() -> str:
     """What must be the same wherever chunks of one sweep are computed."""
     found = provenance()
-    return f"version {found['version']}, commit {found['commit']}"
+    return f"version {found['version']}, commit {found['commit']}, sources {digest()}"
 
 
 def compute_on_worker(
@@ -36,27 +37,42 @@ def compute_on_worker(
     """One chunk, on a worker. Raises InputError if the worker has another theory_sim than `expected`."""
     found = _code()
     require(found == expected, f"a worker has theory_sim {found}: allowed is the client's, {expected}")
-    with threadpool_limits(1):
-        return task(columns)
+    threadpool_limits(1)  # for good: the process has other threads, and what one put back would hold for all
+    return task(columns)
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """Within it only the scheduler is spoken to: what the network raises is an InputError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise _lost(address, error) from None
+
+
+def _lost(address: str, error: BaseException) -> InputError:
+    return InputError(f"the scheduler {address} is lost ({type(error).__name__}); {GOES_ON}")
 
 
 class _DaskWorkers:
     """A Dask executor for chunks; `in_flight` follows the cluster's size."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._address = client, address
         self._executor = client.get_executor(pure=False)
         self._expected = _code()
 
     def submit(self, task: Callable[[Columns], dict[str, NDArray]], columns: Columns) -> Future[dict[str, NDArray]]:
-        future: Future[dict[str, NDArray]] = self._executor.submit(compute_on_worker, self._expected, task, columns)
+        with _answering(self._address):
+            future: Future[dict[str, NDArray]] = self._executor.submit(compute_on_worker, self._expected, task, columns)
         return future
 
     def in_flight(self) -> int:
         return max(2 * self.threads(), LEAST_IN_FLIGHT)
 
     def threads(self) -> int:
-        return sum(self._client.nthreads().values())
+        with _answering(self._address):
+            return sum(self._client.nthreads().values())
 
 
 @contextmanager
@@ -68,6 +84,7 @@ def connect(address: str, watch: Watch) -> Iterator[Workers]:
     """
     try:
         from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError:
         raise InputError("--cluster needs Dask: install the extra, pip install 'spectral-claims[cluster]'") from None
     try:
@@ -76,12 +93,12 @@ def connect(address: str, watch: Watch) -> Iterator[Workers]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"--cluster {address}: no scheduler answers there ({reason})") from None
     with client:
-        workers = _DaskWorkers(client)
+        workers = _DaskWorkers(client, address)
         if not workers.threads():
             watch.note(f"{address} has no workers yet; waiting for them")
         try:
             yield workers
         except KilledWorker as error:
             raise InputError(f"a chunk killed several workers of {address} ({error}); {GOES_ON}") from None
-        except (CancelledError, OSError) as error:
-            raise InputError(f"the scheduler {address} is lost ({type(error).__name__}); {GOES_ON}") from None
+        except (CancelledError, CommClosedError) as error:
+            raise _lost(address, error) from None
