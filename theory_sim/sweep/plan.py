@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,11 @@ from theory_sim.sweep.layout import Layout
 from theory_sim.sweep.points import record_shares
 from theory_sim.sweep.schema import CLAIM, CLAIMS, FREQUENCY, RECORD, VERSION, VERSIONS, Variable, variables
 from theory_sim.sweep.store import Coordinate
-from theory_sim.sweep.validity import REASONS, explain, reasons
+from theory_sim.sweep.validity import REASONS, invalid
 
 CHUNK_SECONDS = 1.5  # of one core: what Ctrl-C waits for, and what a killed process loses
 MOST_POINTS, MOST_BYTES = 4096, 2**25  # of one chunk
 MOST_CHUNKS = 1024  # beyond it chunks grow instead, up to MOST_POINTS: every chunk is a file of each variable
-BLOCK = 1 << 16  # points looked at together where all of them are
 # Rough costs of a unit: drawing one of its weights, one of its training steps (ReLU's are integrated by events).
 WEIGHT_SECONDS, SMOOTH_STEP_SECONDS, RELU_STEP_SECONDS = 4e-9, 5e-8, 2e-9
 
@@ -121,18 +119,18 @@ def _nominal_seconds(definition: SweepDefinition) -> float:
     return total / len(chosen)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Survey:
     """Which points cannot be run. by_reason: word of validity.REASONS -> number of points; examples: one line each."""
 
     n_points: int
-    by_reason: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
+    by_reason: dict[str, int]
+    examples: list[str]
 
     @property
     def n_invalid(self) -> int:
         """Points that cannot be run."""
-        return self.by_reason.total()
+        return sum(self.by_reason.values())
 
     def require_valid(self) -> None:
         """Raise InputError with examples if any point cannot be run."""
@@ -144,15 +142,7 @@ class Survey:
 
 
 def survey(definition: SweepDefinition) -> Survey:
-    """Look at every point, before any is run; an example for each of the first three reasons."""
-    found = Survey(definition.n_points)
-    for first in range(0, definition.n_points, BLOCK):
-        columns = definition.columns(first, min(first + BLOCK, definition.n_points))
-        codes, counts = np.unique(reasons(columns), return_counts=True)
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            if code == 0:
-                continue
-            if REASONS[code] not in found.by_reason and len(found.examples) < 3:
-                found.examples.append(explain(columns, int(np.argmax(reasons(columns) == code))))
-            found.by_reason[REASONS[code]] += count
-    return found
+    """Count what cannot be run, before anything is; an example for each of the first three reasons."""
+    found = invalid(definition)
+    by_reason = {row.reason: row.n_points for row in found}
+    return Survey(definition.n_points, by_reason, [row.message for row in found[:3]])
