@@ -327,4 +327,42 @@ def test_the_estimate_is_about_right_and_writes_nothing(tmp_path: Path, monkeypa
     files = [file for file in (tmp_path / "sweep.zarr").rglob("*") if file.is_file() and not file.name.startswith(".")]
     on_disk = sum(-(-file.stat().st_size // 4096) * 4096 for file in files)
     assert on_disk / 2 < found.disk < 2 * on_disk
-    assert 2**20 < found.memory < 2**33
+
+
+def test_the_estimate_of_memory_is_every_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("theory_sim.sweep.estimate.CALIBRATION_SECONDS", 0.2)
+    scratch = 2**26
+
+    def hungry(columns: dict[str, NDArray], *arguments: Any, **keywords: Any) -> dict[str, NDArray]:
+        used = np.ones(scratch // 8)
+        time.sleep(0.02)
+        return compute(columns, *arguments, **keywords) if used[-1] else {}
+
+    two, four, more = (estimate(parse_sweep(GRID), workers=n, compute=hungry).memory for n in (2, 4, 4))
+    assert two > 2 * scratch
+    assert abs(more - four) < scratch
+    assert 1.5 * scratch < four - two < 4 * scratch
+    small = estimate(parse_sweep(GRID), workers=4, compute=compute).memory
+    assert 3 * scratch < four - small < 6 * scratch
+
+
+def test_calibration_runs_only_what_can_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("theory_sim.sweep.estimate.CALIBRATION_SECONDS", 0.2)
+    mostly = INVALID | {"grid": {"dim": [9, 33], "cutoff": [*np.arange(20.0, 400.0), 2.0]}}
+    definition = parse_sweep(mostly)
+    found = estimate(definition, workers=1, compute=partial(compute, seconds=0.01))
+    n_valid = definition.n_points - sum(found.invalid.values())
+    assert (definition.n_points, n_valid) == (762, 2)
+    assert 0.01 < found.seconds < 0.08  # of both, and of nothing else
+    nothing = parse_sweep(INVALID | {"grid": {"dim": [9, 33], "cutoff": [100.0, 200.0]}})
+    assert estimate(nothing, compute=compute).seconds == 0
+
+
+def test_a_milliard_of_points_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("theory_sim.sweep.plan.MOST_POINTS", 4096)
+    monkeypatch.setattr("theory_sim.sweep.estimate.CALIBRATION_SECONDS", 0.2)
+    grid = {"seed": {"replicates": 10**6}, "relative_rate": {"logspace": [1e-4, 1, 500]}, "cutoff": [2.0, 600.0]}
+    begin = time.monotonic()
+    found = estimate(parse_sweep({"grid": grid, "run": {"dim": 33, "width": 8}}), compute=compute)
+    assert (found.points, sum(found.invalid.values())) == (10**9, 10**9 // 2)
+    assert time.monotonic() - begin < 5

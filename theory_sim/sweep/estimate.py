@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import zarr
@@ -14,9 +17,12 @@ from theory_sim.sweep.execution import Compute, compute_points, engine_compute, 
 from theory_sim.sweep.layout import Layout
 from theory_sim.sweep.plan import Contents, layout_of, survey
 from theory_sim.sweep.store import COMPRESSOR, Values
+from theory_sim.sweep.validity import reasons
 
 CALIBRATION_SECONDS = 3.0
+TRIES = 1000  # chunks looked into for points that can be run
 RUN = 32  # neighbouring points computed together: they share networks as the points of a chunk do
+ARRAYS = 4  # of a chunk's results that a worker holds: two while it computes, then the chunk's, and one that waits
 FILE_BYTES = 4096  # what a file takes at least on most disks
 
 
@@ -24,7 +30,7 @@ FILE_BYTES = 4096  # what a file takes at least on most disks
 class Estimate:
     """Costs of a sweep. invalid: points by reason; seconds: on `workers` cores; bytes: not compressed, of the result.
 
-    disk: bytes of the store, about; memory: bytes of the process at its peak, about.
+    disk: bytes of the store, about; memory: bytes of the process at its peak, about, with `workers` chunks under way.
     """
 
     dimensions: dict[str, int]
@@ -46,45 +52,72 @@ def estimate(
     contents, workers = Contents.of(definition), workers or usable_cores()
     layout = layout_of(definition, contents, device)
     found = survey(definition)
-    seconds, values = _calibrate(definition, contents, layout, device, compute or engine_compute())
-    n_points, n_calibrated = definition.n_points, len(values["reason"])
-    share = layout.n_points / layout.n_chunks / n_calibrated
-    sizes = [_stored_bytes(array) * share for array in values.values()]
+    n_points, n_valid = definition.n_points, definition.n_points - found.n_invalid
+    cost = _calibrate(definition, contents, layout, device, compute or engine_compute())
     chunk_bytes = contents.point_bytes * int(np.prod(layout.chunk))
+    at_once = 1 if device == "cuda" else min(workers, layout.n_chunks)
+    disk = 0
+    if cost.values:
+        share = n_valid / layout.n_chunks / len(cost.values["reason"])
+        sizes = [_stored_bytes(array) * share for array in cost.values.values()]
+        disk = int(layout.n_chunks * sum(np.ceil(size / FILE_BYTES) * FILE_BYTES for size in sizes))
     return Estimate(
         dict(zip((d.name for d in definition.dimensions), definition.shape, strict=True)),
         n_points,
-        dict(found.by_reason),
+        found.by_reason,
         layout.n_chunks,
         int(np.prod(layout.chunk)),
         workers,
-        seconds * n_points / min(workers, layout.n_chunks),
+        cost.seconds * n_valid / at_once,
         contents.point_bytes * n_points,
-        int(layout.n_chunks * sum(np.ceil(size / FILE_BYTES) * FILE_BYTES for size in sizes)),
-        _peak_memory() + 2 * workers * chunk_bytes,
+        disk,
+        cost.resting + workers * (cost.scratch + ARRAYS * chunk_bytes),
     )
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """seconds: of a point on one core; values: of the points that were computed, {} if none can be run.
+
+    resting: bytes of the process between chunks; scratch: what it takes beyond them while it computes.
+    """
+
+    seconds: float
+    values: Values
+    resting: int
+    scratch: int
 
 
 def _calibrate(
     definition: SweepDefinition, contents: Contents, layout: Layout, device: str, compute: Compute
-) -> tuple[float, Values]:
-    """Seconds a point takes on one core, and the values of the points that were computed."""
+) -> _Cost:
+    """Compute points that can be run, from anywhere in the sweep, for CALIBRATION_SECONDS."""
     rng = np.random.default_rng(0)
     done: list[Values] = []
-    spent = 0.0
-    while spent < CALIBRATION_SECONDS and sum(len(values["reason"]) for values in done) < definition.n_points:
-        first, last = layout.span(int(rng.integers(layout.n_chunks)))
+    spent, resting = 0.0, _resident()
+    for _ in range(TRIES):
+        if spent >= CALIBRATION_SECONDS or sum(len(values["reason"]) for values in done) >= definition.n_points:
+            break
+        columns = definition.columns(*layout.span(int(rng.integers(layout.n_chunks))))
+        valid = np.flatnonzero(reasons(columns) == 0)
+        if not valid.size:
+            continue
         if device != "cuda":
-            first = int(rng.integers(first, max(last - RUN, first) + 1))
-            last = min(first + RUN, last)
-        columns = definition.columns(first, last)
+            first = int(rng.integers(max(len(valid) - RUN, 0) + 1))
+            valid = valid[first : first + RUN]
+        chosen = {key: values[valid] for key, values in columns.items()}
         if not done:
-            compute_points(contents, compute, device, columns)  # compiles
+            compute_points(contents, compute, device, chosen)  # compiles
+            resting = _resident()
+            with suppress(OSError):  # Linux begins a new peak; elsewhere the old one makes the estimate too large
+                Path("/proc/self/clear_refs").write_text("5")
         begin = time.perf_counter()
-        done.append(compute_points(contents, compute, device, columns))
+        done.append(compute_points(contents, compute, device, chosen))
         spent += time.perf_counter() - begin
+    if not done:
+        return _Cost(0.0, {}, resting, 0)
     values = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
-    return spent / len(values["reason"]), values
+    return _Cost(spent / len(values["reason"]), values, resting, max(_peak_memory() - resting, 0))
 
 
 def _stored_bytes(values: np.ndarray) -> int:
@@ -95,8 +128,14 @@ def _stored_bytes(values: np.ndarray) -> int:
     return int(array.nbytes_stored())
 
 
-def _peak_memory() -> int:
-    import resource
+def _resident() -> int:
+    """Bytes of memory that the process has now; its peak where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return _peak_memory()
 
+
+def _peak_memory() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
