@@ -1,4 +1,4 @@
-"""The verdicts of a sweep against the ledger's judges, network by network."""
+"""Network by network: the verdicts of a sweep against the ledger's judges, its hypotheses against slow code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,20 @@ from theory_sim.claims.base import Claim
 from theory_sim.claims.samples import TrainingSample
 from theory_sim.configuration import Configuration
 from theory_sim.descent import run
-from theory_sim.simulation.bounds import ratio_bins
+from theory_sim.simulation.bounds import CONVERGED, ratio_bins
 from theory_sim.simulation.start import prepare
-from theory_sim.sweep.course import CROSSINGS, FACTS, HIGH_CROSS, HIGH_ENERGY, LOW_CROSS, LOW_ENERGY, N_PROBES, N_ROWS
+from theory_sim.sweep.course import (
+    ACTIVE_NORM2,
+    CROSSINGS,
+    FACTS,
+    HIGH_CROSS,
+    HIGH_ENERGY,
+    LOW_CROSS,
+    LOW_ENERGY,
+    N_PROBES,
+    N_ROWS,
+    RESIDUAL,
+)
 from theory_sim.sweep.schema import CLAIMS, VERSIONS
 
 REGIMES = ("relu", "relu kinks", "relu f<y", "relu 1<r<2", "relu r>2", "smooth")
@@ -32,6 +43,7 @@ JUDGED = tuple(name for name in CLAIMS if name != "lemma1")
 EXACT_LAWS = {"eq13": "relu, exact", "eq14": "relu"}
 # Eq. 13 as printed is a law of first order, which one run cannot judge; corrected statements hold.
 NEVER_REFUTED = {("eq13", "printed"), *((name, "corrected") for name in JUDGED)}
+Plane = tuple[float, float, float, float]
 Word = tuple[Claim, str, int, int]  # the ledger's row, the version, its verdict and ours
 
 
@@ -216,6 +228,218 @@ def test_lemma1_is_left_to_the_attack() -> None:
     result = of_configuration(dim=33, width=6, cutoff=4)
     assert verdict(result, "lemma1") == (-1, -1)
 
+
+# Hypotheses ---------------------------------------------------------------------------------------------------------
+
+
+def premises(given_by: Course) -> NDArray:
+    """Hypotheses of every claim but lemma1, (claims, versions), from the table in judge.py, state by state."""
+    met = np.zeros((len(JUDGED), len(VERSIONS)), int)
+    of = dict(zip(JUDGED, met, strict=True))  # [as printed, as corrected]
+    fact = given_by.facts[0]
+    last = int(fact["last_finite_step"])
+    if last < 1:
+        return met
+    residual, norm2 = (given_by.course[row, : last + 1] for row in (RESIDUAL, ACTIVE_NORM2))
+    low, high = (given_by.course[row, : last + 1] for row in (LOW_ENERGY, HIGH_ENERGY))
+    low_cross, high_cross = (given_by.course[row, : last + 1] for row in (LOW_CROSS, HIGH_CROSS))
+    crossed = given_by.course[CROSSINGS, : last + 1] > 0
+    relu, mse = bool(fact["relu"]), bool(fact["mse"])
+    linear = relu and not crossed[1]
+    of["eq13"][:] = of["eq14"][:] = True, linear
+
+    input_low, input_high = float(fact["input_low"]), float(fact["input_high"])
+    drive = fact["learning_rate"] * residual * norm2
+    sign = np.sign(drive[0])
+    kept = int(np.append(np.sign(drive[:-1]) == sign, False).argmin())  # steps for which the drive keeps its sign
+    swings = relu and mse and fact["learning_rate"] * norm2[0] * fact["input_norm2"] > 1 and not crossed.any()
+    converged = np.flatnonzero(abs(residual) <= CONVERGED * abs(residual[0]))
+    settled = int(converged[0]) if converged.size else last
+    end = last if swings or kept == last else settled
+    one_sign = kept >= end and (sign > 0 or (relu and not crossed.any()))
+    if sign == 0 or not (swings or one_sign) or not input_low > input_high:
+        return met
+
+    input_tau = input_low / (input_low + input_high)
+    eq12 = input_tau * (low_cross[0] + high_cross[0]) - low_cross[0]
+    room = input_tau * (low[0] + high[0]) - low[0]
+    drives = np.cumsum(drive)[:end]  # Σ η^(t) up to t = 1 ... end
+    of["thm1_t1"][:] = room > 0, room > 0 and relu
+    of["thm3_weak"][:] = room > 0 and any(room + total * eq12 > 0 for total in drives), room > 0 and linear
+    probes, n_probes = given_by.probes[0], int(fact["n_probes"])
+    pair = any(probes[i] > probes[j] for i in range(n_probes) for j in range(i))
+    of["thm2"][:] = (pair, pair and linear) if n_probes else (-1, -1)
+    before_crossing = int(crossed.argmax()) - 1 if crossed.any() else last
+    stretches = [(1, end), (sign, min(end, kept, before_crossing))]
+    for v, (side, n) in enumerate(stretches if linear else stretches[:1]):
+        corrected, l_cross, h_cross = v == 1, side * low_cross, side * high_cross
+        after = [t for t in range(n + 1) if (l_cross[t : n + 1] > h_cross[t : n + 1]).all()]
+        balanced = any(l_cross[t] * high[t] >= h_cross[t] * low[t] for t in after[1:])
+        of["thm1_t0"][v] = True
+        of["thm1_growth"][v] = any(low[t] < high[t] and (l_cross[t] >= 0 or not corrected) for t in after)
+        of["thm1_keeps"][v] = balanced and (not corrected or (room > 0 and side * eq12 >= 0 and not swings))
+        of["thm1_majority"][v] = any(low[t] > high[t] for t in after)
+        of["thm3"][v] = room > 0 and side * eq12 > 0
+    return met
+
+
+def cut(course: Course, n_steps: int) -> Course:
+    """The same run stopped earlier."""
+    facts = course.facts.copy()
+    facts["n_steps"] = n_steps
+    facts["last_finite_step"] = np.minimum(facts["last_finite_step"], n_steps)
+    return Course(course.course[:, : n_steps + 1], course.probes[: n_steps + 1], course.probe_start, facts)
+
+
+def bands_exchanged(course: Course) -> Course:
+    """Low and high band for each other, of the input as well: L_x < H_x."""
+    facts = course.facts.copy()
+    facts["input_low"], facts["input_high"] = course.facts["input_high"], course.facts["input_low"]
+    return Course(*_swapped(course)[:3], facts)
+
+
+def without_probes(course: Course) -> Course:
+    """As an engine that draws scalars only."""
+    facts = course.facts.copy()
+    facts["n_probes"] = 0
+    return Course(*course[:3], facts)
+
+
+@cache
+def all_courses() -> list[Course]:
+    """The ledger's networks, runs in no regime of theirs, and all of them cut short; each kind of spoilt input."""
+    found = [network.course for regime in REGIMES for network in networks(regime)[:100]]
+    for seed in range(40):
+        rate = 10 ** np.random.default_rng(seed).uniform(-1, 0.6)
+        for activation, loss, relative_rate, target in (
+            ("relu", "mse", rate, {"relative_residual": -8.0}),
+            ("relu", "mse", rate, {"relative_residual": 8.0}),
+            ("relu", "mse", 1e-15, {"relative_residual": 8.0}),  # still
+            ("relu", "logistic", rate, {"label": 1.0}),
+            ("softplus", "mse", rate, {"relative_residual": -1.0}),
+            ("squareplus", "logistic", rate, {"label": -1.0}),
+        ):
+            kind: dict[str, Any] = {"activation": activation, "loss": loss, "relative_rate": relative_rate, **target}
+            start = prepare(Configuration(dim=33, width=9, cutoff=4.0, seed=seed, n_steps=60, **kind))
+            found.append(course_of(run(start.training), start.band))
+    short = [cut(course, n) for course in found for n in (1, 2, 4) if n < course.course.shape[1] - 1]
+    odd = [spoil(course) for course in found[::8] for spoil in (bands_exchanged, without_probes)]
+    return [*found, *short, *odd, *(cut(course, 0) for course in found[:20])]
+
+
+def test_hypotheses_are_the_premises_of_the_table() -> None:
+    """Power: both answers, and met without a verdict, of every claim and version, each many times."""
+    seen: Counter[tuple[str, str, int]] = Counter()
+    undecided: Counter[tuple[str, str]] = Counter()
+    for course in all_courses():
+        said, expected = measured(course), premises(course)
+        for i, name in enumerate(JUDGED):
+            for j, version in enumerate(VERSIONS):
+                met = int(said.hypotheses[i, j])
+                assert met == expected[i, j], (name, version, course.facts)
+                assert met == 1 or said.verdicts[i, j] == -1, (name, version, course.facts)
+                seen[name, version, met] += 1
+                undecided[name, version] += met == 1 and said.verdicts[i, j] == -1
+    for name in JUDGED:
+        for version in VERSIONS:
+            least = min(seen[name, version, 0], seen[name, version, 1], undecided[name, version])
+            assert least >= 20, f"{name} {version}: {seen[name, version, 0]}, {seen[name, version, 1]}, {undecided}"
+        assert (seen[name, "printed", -1] >= 20) == (name == "thm2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "claims"),
+    [
+        (_swapped, {"thm1_t1", "thm1_growth", "thm1_keeps", "thm1_majority", "thm3", "thm3_weak"}),
+        (_crossings_forgotten, {"eq13", "eq14", "thm1_t0", "thm2", "thm3"}),
+        (_scaled(RESIDUAL, -1.0), {"thm1_t0", "thm1_keeps", "thm3", "thm3_weak"}),
+        (_probes_reversed, {"thm2"}),
+    ],
+)
+def test_a_wrong_premise_is_noticed(spoil: Callable[[Course], Course], claims: set[str]) -> None:
+    """Negative control: with bands, signs, probes or crossings mistaken the hypotheses differ, claim by claim."""
+    wrong = set()
+    for course in all_courses():
+        differs = (measured(spoil(course)).hypotheses[: len(JUDGED)] != premises(course)).any(axis=1)
+        wrong |= {name for name, different in zip(JUDGED, differs, strict=True) if different}
+    assert claims <= wrong, f"unnoticed by {claims - wrong}"
+
+
+def by_hand(plane: Plane, n_steps: int, rate: float = 0.05, residual: float = 20.0) -> Course:
+    """ReLU in one linear region with ‖a'‖² = ‖a‖² = 1, L_x = 3, H_x = 1: every state follows from q = Σ η ℓ'.
+
+    plane: L, H, Δτ_l, Δτ_h at the start. Two probes, ĝ/x̂ = 2 - q at the higher frequency, 1 - q at the lower.
+    """
+    low, high, low_cross, high_cross = plane
+    residuals = residual * (1 - 4 * rate) ** np.arange(n_steps + 1)
+    q = np.append(0, np.cumsum(rate * residuals)[:-1])
+    states = np.zeros((N_ROWS, n_steps + 1))
+    states[RESIDUAL], states[ACTIVE_NORM2] = residuals, 1
+    states[LOW_ENERGY], states[HIGH_ENERGY] = low + low_cross * q + 3 * q**2, high + high_cross * q + q**2
+    states[LOW_CROSS], states[HIGH_CROSS] = low_cross + 6 * q, high_cross + 2 * q
+    probes, start = np.full((n_steps + 1, N_PROBES), np.nan), np.full(N_PROBES, np.nan)
+    probes[:, 0], probes[:, 1], start[:2] = (1 - q) ** 2, (2 - q) ** 2, (1, 2)
+    facts = np.zeros(1, FACTS)
+    facts[0] = (rate, 0.0, 4.0, 3.0, 1.0, 1.0, 1, 1, n_steps, n_steps, 2)
+    return Course(states, probes, start, facts)
+
+
+LATE = 2.0, 5.0, -3.0, 3.0  # Δτ_l > Δτ_h from q = 1.5 on
+LOWER = 2.0, 5.0, 1.0, 0.5  # L < H at the start, Eq. 12 holds
+UPPER = 5.0, 2.0, 1.0, 0.5  # L > H at the start
+STILL: dict[str, Any] = {"rate": 1e-14}
+FAR: dict[str, Any] = {"rate": 0.01, "residual": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("claim", "plane", "undecided", "decided"),
+    [
+        ("thm1_t0", LATE, {"n_steps": 1, **FAR}, {"n_steps": 20, **FAR}),  # the end is before t₀
+        ("thm1_t0", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm1_t1", LOWER, {"n_steps": 5}, {"n_steps": 20}),  # six steps are needed to see an end
+        ("thm1_t1", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm1_growth", LATE, {"n_steps": 2}, {"n_steps": 3}),  # L < H after t₀ at the last state only
+        ("thm1_growth", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm1_keeps", LOWER, {"n_steps": 1}, {"n_steps": 2}),  # t₁ is the last state
+        ("thm1_keeps", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm1_majority", UPPER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm1_majority", LOWER, {"n_steps": 1, "rate": 0.2}, {"n_steps": 2, "rate": 0.2}),  # L > H at the last state
+        ("thm2", LOWER, {"n_steps": 20, "rate": 0.1}, {"n_steps": 20, "rate": 0.01}),  # t₀ = 0.75 and 7.5
+        ("thm2", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm3", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("thm3_weak", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+        ("eq14", LOWER, {"n_steps": 20, **STILL}, {"n_steps": 20}),
+    ],
+)  # fmt: skip
+def test_premises_met_but_not_decided(
+    claim: str, plane: Plane, undecided: dict[str, Any], decided: dict[str, Any]
+) -> None:
+    """One network whose premises are met whatever the run: too short, too coarse or too still a run has no verdict."""
+    quiet, clear = measured(by_hand(plane, **undecided)), measured(by_hand(plane, **decided))
+    for result in (quiet, clear):
+        assert (result.hypotheses[CLAIMS.index(claim)] == 1).all()
+    assert verdict(quiet, claim) == (-1, -1)
+    assert min(verdict(clear, claim)) >= 0
+
+
+def test_eq13_is_decided_as_corrected_only() -> None:
+    """As printed it is a law of first order; its premises are met all the same. Still runs decide neither."""
+    for keys, expected in ({}, (-1, 1)), (STILL, (-1, -1)):
+        result = measured(by_hand(LOWER, 20, **keys))
+        assert (result.hypotheses[CLAIMS.index("eq13")] == 1).all()
+        assert verdict(result, "eq13") == expected
+
+
+def test_theorem2_without_probes_is_not_known() -> None:
+    """Where only scalars are drawn; what can be known otherwise, say L_x < H_x, still is."""
+    course = by_hand(LOWER, 20)
+    i = CLAIMS.index("thm2")
+    assert (measured(course).hypotheses[i] == 1).all()
+    assert (measured(without_probes(course)).hypotheses[i] == -1).all()
+    assert (measured(bands_exchanged(without_probes(course))).hypotheses[i] == 0).all()
+
+
+# Any numbers ---------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.floats(-10, 10) | st.just(0.0)
 

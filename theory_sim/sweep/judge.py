@@ -1,14 +1,32 @@
 """Verdicts of the claims on one run, compiled: what the ledger's judges say of the same network.
 
-Each claim is judged as printed (column 0) and as corrected (column 1). Hypotheses are 1 where its premises are met on
-this run; the verdict is 1 (holds) or 0 (refuted) where they are and the run can tell, -1 else. Definitions and
-tolerances are those of `theory_sim.claims` (theorem1.py, theorem2.py, theorem3.py, gradient_laws.py): wherever a judge
-of the ledger gives a number for a network, the verdict is its sign beyond its tolerance. What differs, because a sweep
-has one run of any length and no say in what is drawn:
+Each claim is judged as printed (column 0) and as corrected (column 1). Hypotheses are 1 exactly where its premises are
+met on this run; the verdict is 1 (holds) or 0 (refuted) where they are and the run can tell, -1 else: where it is too
+short, where τ does not move beyond round-off, where an inequality is too close to call.
 
-- A network is judged in the regime that its own run shows: a drive of one sign (ReLU), r > 1 without kink crossings
-  (the drive swings), or a smooth activation with a positive drive. A run in none of them (say, f < y with crossings) is
-  not judged by the theorems. Corrected statements exist for ReLU only.
+claim          premises as printed                              premises as corrected
+eq13, eq14     a step                                           ReLU, first step without a crossing
+thm*           a step, L_x > H_x, a regime (below)              and ReLU; but for thm1_t1: first step without a crossing
+thm1_t0        no more                                          no more
+thm1_t1        τ(δ⁰) < τ(x)                                     as printed
+thm1_growth    L < H at a state after t₀                        and Δτ_l >= 0 there
+thm1_keeps     Δτ_l τ_h >= Δτ_h τ_l at a state t₁ > t₀          and τ(δ⁰) < τ(x), Eq. 12 with <=, drive of one sign
+thm1_majority  L > H at a state after t₀                        as printed
+thm2           R_k > R_k' at the start for a pair of probes     as printed
+thm3           τ(δ⁰) < τ(x), Eq. 12                             as printed
+thm3_weak      τ(δ⁰) < τ(x), Eq. 17 at a step t >= 1            τ(δ⁰) < τ(x): an equivalence, it speaks of either case
+
+Regimes: a drive of one sign until training has settled (ReLU; f < y, "similar" in the paper, without crossings only);
+ReLU with r > 1 without crossings (MSE: the drive swings); a smooth activation with a positive drive. A run in none of
+them (say, f < y with crossings) meets no premises of a theorem. "After t₀" is observed: Δτ_l > Δτ_h from there on.
+Corrected, crosses and Eq. 12 are mirrored for f < y, and states are those of the stretch before the first crossing and
+up to the first turn of the drive. A premise met at the last state only is met and undecided. Hypotheses are -1, not
+known, for `thm2` where an engine gives no probes, and for `lemma1`: engine/perturbed.py judges it on attacked networks.
+
+Definitions and tolerances are those of `theory_sim.claims` (theorem1.py, theorem2.py, theorem3.py, gradient_laws.py):
+wherever a judge of the ledger gives a number for a network, the verdict is its sign beyond its tolerance. What differs,
+because a sweep has one run of any length and no say in what is drawn:
+
 - What the ledger's samplers avoid by stopping early. Where a drive loses its sign to round-off after training has
   converged, the run ends at its settled step; `thm1_t1` looks at the last steps at which τ grows by more than 1e-10;
   ĝ must be above round-off of the largest |ĝ| so far, not of the whole run's.
@@ -16,7 +34,6 @@ has one run of any length and no say in what is drawn:
 - `thm2` looks at all pairs of the course's probes, not at every bin with its neighbour and its half.
 - `eq13` and `eq14` are judged as exact laws of ReLU, up to the first crossing. As laws of first order (`eq13` as
   printed, both for smooth activations) they need a ladder of learning rates: not judged.
-- `lemma1` speaks of attacks and stays -1.
 """
 
 from __future__ import annotations
@@ -43,6 +60,7 @@ from theory_sim.sweep.path import (
     PRINTED,
     SLACK,
     SMOOTH,
+    T0,
     THM2,
     THM3,
     THM3_WEAK,
@@ -61,8 +79,25 @@ def judge(course: NDArray, probes: NDArray, probe_start: NDArray, facts: Any, pa
     verdicts[0, : THM3_WEAK + 1] = 0
     _one_step_laws(course, facts, path, verdicts)
     regime, end = regime_of(facts, path)
-    if regime == NONE or not facts.input_low > facts.input_high or not moves(course, path, end):
+    if regime == NONE or not facts.input_low > facts.input_high:
         return
+    _theorems(course, probes, probe_start, facts, path, regime, end, verdicts)
+    if not moves(course, path, end):
+        verdicts[1, T0 : THM3_WEAK + 1] = -1
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _theorems(
+    course: NDArray,
+    probes: NDArray,
+    probe_start: NDArray,
+    facts: Any,
+    path: Path,
+    regime: int,
+    end: int,
+    verdicts: NDArray,
+) -> None:
+    """Theorems 1-3 on a run with L_x > H_x in one of the regimes, whether or not τ moves."""
     sign = 1.0 if path.drive[0] > 0 else -1.0
     linear = min(end, path.first_crossing - 1)  # last state of the linear stretch
     turned = first_turn(path, sign, linear)
@@ -76,7 +111,7 @@ def judge(course: NDArray, probes: NDArray, probe_start: NDArray, facts: Any, pa
     _theorem2(course, probes, probe_start, facts, path, regime, end, one_sided, sign, verdicts)
     _theorem3(path, regime, end, one_sided, sign, verdicts)
     _theorem3_weak(course, path, regime, end, linear, verdicts)
-    if regime == SMOOTH:
+    if regime == SMOOTH or linear < 1:
         return
     judge_t0(course, facts, path, CORRECTED, sign, turned, verdicts)
     judge_growth(path, CORRECTED, corrected_t0, sign, turned, verdicts)
@@ -111,17 +146,19 @@ def _theorem2(
     verdicts: NDArray,
 ) -> None:
     """R_k > R_k' before t₀, for all pairs of probes, as claims.theorem2.theorem2 [paper: Theorem 2]."""
-    if facts.n_probes < 2:
+    if facts.n_probes < 1:
+        verdicts[0, THM2] = -1
         return
     drive = facts.learning_rate * _largest_size(course[RESIDUAL, : end + 1]) * facts.outer_norm2
     powers = np.empty((facts.n_probes, end + 1))  # R_k² with the steps side by side, for SIMD
     for t in range(end + 1):
         for i in range(facts.n_probes):
             powers[i, t] = probes[t, i]
-    judged_printed = judged_corrected = refuted_printed = refuted_corrected = False
+    met = judged_printed = judged_corrected = refuted_printed = refuted_corrected = False
     for high in range(1, facts.n_probes):
         for low in range(high):
             u2, v2 = probes[0, high], probes[0, low]
+            met |= u2 > v2
             if not math.sqrt(u2) > math.sqrt(v2) * (1 + 1e-6):
                 continue
             scale = (u2 - v2) / (2 * drive)
@@ -134,9 +171,9 @@ def _theorem2(
             judged_corrected |= corrected > 1
             refuted_printed |= lost < printed
             refuted_corrected |= lost < corrected
-    say(verdicts, THM2, PRINTED, judged_printed, refuted_printed)
+    say(verdicts, THM2, PRINTED, met, judged_printed, refuted_printed)
     if regime != SMOOTH:
-        say(verdicts, THM2, CORRECTED, judged_corrected, refuted_corrected)
+        say(verdicts, THM2, CORRECTED, met and one_sided > 1, judged_corrected, refuted_corrected)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -167,13 +204,9 @@ def _theorem3(path: Path, regime: int, end: int, one_sided: int, sign: float, ve
         return
     tie = abs(path.eq12_margin) < TIE * (abs(path.low_cross[0]) + abs(path.high_cross[0]))
     if path.eq12_margin > 0:
-        verdicts[0, THM3, PRINTED] = 1
-        if not tie:
-            verdicts[1, THM3, PRINTED] = not _passes(path, end + 1)
+        say(verdicts, THM3, PRINTED, True, not tie, _passes(path, end + 1))
     if regime != SMOOTH and sign * path.eq12_margin > 0 and one_sided > 1:
-        verdicts[0, THM3, CORRECTED] = 1
-        if not tie:
-            verdicts[1, THM3, CORRECTED] = not _passes(path, one_sided)
+        say(verdicts, THM3, CORRECTED, True, not tie, _passes(path, one_sided))
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -192,13 +225,15 @@ def _theorem3_weak(course: NDArray, path: Path, regime: int, end: int, linear: i
         return
     room = (path.input_tau - path.tau[0]) * (course[LOW_ENERGY, 0] + course[HIGH_ENERGY, 0])
     size = abs(path.low_cross[0]) + abs(path.high_cross[0])
-    judged = refuted = 0
+    met = judged = refuted = 0
     for t in range(1, end + 1):
         total = path.drives[t]
-        met = room + total * path.eq12_margin > 1e-6 * (room + abs(total) * size)
-        judged += met
-        refuted += met & (path.input_tau - path.tau[t] < -RESOLVED)
-    say(verdicts, THM3_WEAK, PRINTED, judged > 0, refuted > 0)
+        premise = room + total * path.eq12_margin
+        certain = premise > 1e-6 * (room + abs(total) * size)
+        met += premise > 0
+        judged += certain
+        refuted += certain & (path.input_tau - path.tau[t] < -RESOLVED)
+    say(verdicts, THM3_WEAK, PRINTED, met > 0, judged > 0, refuted > 0)
     if regime == SMOOTH:
         return
     judged = refuted = 0
@@ -208,7 +243,7 @@ def _theorem3_weak(course: NDArray, path: Path, regime: int, end: int, linear: i
         certain = abs(premise) > 1e-6 * (room + abs(q) * size)
         judged += certain
         refuted += certain & (((premise > 0) & (below < -RESOLVED)) | ((premise < 0) & (below > RESOLVED)))
-    say(verdicts, THM3_WEAK, CORRECTED, judged > 0, refuted > 0)
+    say(verdicts, THM3_WEAK, CORRECTED, linear >= 1, judged > 0, refuted > 0)
 
 
 # Eqs. 13 and 14 -----------------------------------------------------------------------------------------------------

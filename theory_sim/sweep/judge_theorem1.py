@@ -1,4 +1,7 @@
-"""Theorem 1 and its Remark on one run, compiled, as `theory_sim.claims.theorem1` judges them."""
+"""Theorem 1 and its Remark on one run, compiled, as `theory_sim.claims.theorem1` judges them.
+
+Each judge is called where the premises hold that all theorems share, see judge.py, and adds those of its own claim.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def judge_t0(course: NDArray, facts: Any, path: Path, version: int, sign: float,
             size = abs(path.low_cross[t]) + abs(path.high_cross[t])
             judged += size > 0
             refuted += (size > 0) & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
-        say(verdicts, T0, version, judged > 0, refuted > 0)
+        say(verdicts, T0, version, True, judged > 0, refuted > 0)
         return
     least_residual, least_norm2 = abs(residual[0]), norm2[0]
     for t in range(1, end + 1):
@@ -67,7 +70,7 @@ def judge_t0(course: NDArray, facts: Any, path: Path, version: int, sign: float,
         after = (t * facts.learning_rate * least_residual * least_norm2 >= needed) & (size > 0)
         judged += after
         refuted += after & (sign * (path.low_cross[t] - path.high_cross[t]) < -SLACK * size)
-    say(verdicts, T0, version, judged > 0, refuted > 0)
+    say(verdicts, T0, version, True, judged > 0, refuted > 0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -135,39 +138,44 @@ def _rises_in_the_end(course: NDArray, facts: Any, path: Path, regime: int, n: i
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def judge_growth(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
     """τ grows where L < H, corrected: and Δτ_l >= 0, as claims.theorem1.growth [paper: Theorem 1, Remark]."""
-    tau, high_share, growth = path.tau[after_t0:end], path.high_share[after_t0:end], path.growth[after_t0:end]
-    low_cross, least = path.low_cross[after_t0:end], 0.0 if version == CORRECTED else -math.inf
+    tau, high_share = path.tau[after_t0 : end + 1], path.high_share[after_t0 : end + 1]
+    growth, low_cross = path.growth[after_t0:end], path.low_cross[after_t0 : end + 1]
+    least = 0.0 if version == CORRECTED else -math.inf
     judged = refuted = 0
     for t in range(end - after_t0):
         chosen = (tau[t] < high_share[t]) & (sign * low_cross[t] >= least)
         judged += chosen
         refuted += chosen & (growth[t] < -RESOLVED)
-    say(verdicts, GROWTH, version, judged > 0, refuted > 0)
+    n = end - after_t0  # the last state, from which no step is seen
+    met = judged > 0 or (n >= 0 and tau[n] < high_share[n] and sign * low_cross[n] >= least)
+    say(verdicts, GROWTH, version, met, judged > 0, refuted > 0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def judge_keeps(path: Path, version: int, after_t0: int, sign: float, end: int, verdicts: NDArray) -> None:
     """Once Δτ_l τ_h >= Δτ_h τ_l, τ grows for ever, as claims.theorem1.keeps [paper: Theorem 1, Remark]."""
-    low_cross, high_cross = path.low_cross[after_t0 + 1 : end], path.high_cross[after_t0 + 1 : end]
-    tau, high_share = path.tau[after_t0 + 1 : end], path.high_share[after_t0 + 1 : end]
-    first = end
-    for t in range(end - after_t0 - 1):
+    states = slice(after_t0 + 1, end + 1)
+    low_cross, high_cross = path.low_cross[states], path.high_cross[states]
+    tau, high_share = path.tau[states], path.high_share[states]
+    first = end + 1
+    for t in range(end - after_t0):
         balance = low_cross[t] * high_share[t] - high_cross[t] * tau[t]
-        first = min(first, after_t0 + 1 + t if sign * balance >= 0 else end)
+        first = min(first, after_t0 + 1 + t if sign * balance >= 0 else end + 1)
     growth, refuted = path.growth[first:end], 0
     for t in range(end - first):
         refuted += growth[t] < -RESOLVED
-    say(verdicts, KEEPS, version, first < end, refuted > 0)
+    say(verdicts, KEEPS, version, first <= end, first < end, refuted > 0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def judge_majority(path: Path, version: int, after_t0: int, end: int, verdicts: NDArray) -> None:
     """Once L > H after t₀, for ever, as claims.theorem1.majority [paper: Theorem 1, Remark]."""
     tau, high_share = path.tau[after_t0 : end + 1], path.high_share[after_t0 : end + 1]
-    first = end - after_t0
-    for t in range(end - after_t0):
-        first = min(first, t if tau[t] > high_share[t] else end - after_t0)
+    states = end - after_t0 + 1
+    first = states
+    for t in range(states):
+        first = min(first, t if tau[t] > high_share[t] else states)
     refuted = 0
-    for t in range(end - after_t0 + 1):
+    for t in range(states):
         refuted += (t > first) & (tau[t] - high_share[t] < -SLACK)
-    say(verdicts, MAJORITY, version, first < end - after_t0, refuted > 0)
+    say(verdicts, MAJORITY, version, first < states, first < states - 1, refuted > 0)

@@ -50,17 +50,18 @@ class Path(NamedTuple):
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def say(verdicts: NDArray, claim: int, version: int, judged: bool, refuted: bool) -> None:
-    """Hypotheses met and judged, or neither."""
-    if judged:
+def say(verdicts: NDArray, claim: int, version: int, met: bool, decided: bool, refuted: bool) -> None:
+    """Note down whether the premises are met, and, if they are and the run decides, which way."""
+    if met:
         verdicts[0, claim, version] = 1
-        verdicts[1, claim, version] = 0 if refuted else 1
+        if decided:
+            verdicts[1, claim, version] = 0 if refuted else 1
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def regime_of(facts: Any, path: Path) -> tuple[int, int]:
     """(regime, last step that is judged)."""
-    if path.last < 1:
+    if path.last < 1 or path.drive[0] == 0:
         return NONE, path.last
     crosses = path.first_crossing <= path.last
     if facts.relu and facts.mse and path.relative_rate > 1 and not crosses:

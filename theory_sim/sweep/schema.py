@@ -112,7 +112,8 @@ RECORDED = [
 ]
 JUDGED = [
     Variable(
-        "hypotheses", (CLAIM, VERSION), "i1", -1, "1 where the claim's hypotheses are met", "1", "[paper: Section 3]",
+        "hypotheses", (CLAIM, VERSION), "i1", -1, "1 where the run meets the claim's premises, decided or not", "1",
+        "[paper: Section 3]",
         ((0, "not_met"), (1, "met")),
     ),
     Variable(
