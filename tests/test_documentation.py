@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from theory_sim.cli import app
+from theory_sim.sweep.definition import parse_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,7 +26,7 @@ def test_readme_example_runs(number: int, capsys: pytest.CaptureFixture[str]) ->
 
 def test_readme_has_examples_and_commands() -> None:
     assert len(EXAMPLES) >= 2
-    assert {command.split()[0] for command in COMMANDS} == {"verify", "replay", "simulate"}
+    assert {command.split()[0] for command in COMMANDS} == {"verify", "replay", "simulate", "sweep", "plot"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -34,6 +36,15 @@ def test_readme_command_has_only_options_that_exist(command: str) -> None:
     name, *arguments = shlex.split(command, comments=True)
     known = {text for option in get_command(app).commands[name].params for text in option.opts}  # type: ignore[attr-defined]
     assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_readme_sweep_is_one() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    for text in (example, re.sub(r"^# (\[sample|n =|weight)", r"\1", example, flags=re.MULTILINE)):
+        definition = parse_sweep(tomllib.loads(text))
+        assert definition.n_points >= 3 * 2 * 12 * 16
+        assert not definition.without_effect()
+    assert "sample" in [dimension.name for dimension in definition.dimensions]
 
 
 def test_files_that_the_readme_names_exist() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.descent.agreement import Reference, reference_of
 from tests.helpers import assert_close, assert_differs
 from tests.sweep.columns import columns_of
-from theory_sim.configuration import ATTACK_BALLS, ATTACK_STEPS, ATTACKS, Configuration
+from theory_sim.configuration import ATTACK_BALLS, ATTACK_STEPS, ATTACKS, Configuration, key_types
 from theory_sim.drawn import WEIGHT_LAWS
 from theory_sim.errors import InputError
 from theory_sim.network import ACTIVATIONS, OUTER_LAWS, Network
@@ -22,6 +22,7 @@ from theory_sim.simulation.perturbation import Perturbation, attack_results
 from theory_sim.simulation.predictions import scalars_of
 from theory_sim.simulation.start import Start, prepare
 from theory_sim.sweep.engine import compute, recording_steps
+from theory_sim.sweep.engine.smooth import LARGEST_RANK
 from theory_sim.sweep.points import Recording
 from theory_sim.sweep.schema import CLAIMS, METHODS, variables
 from theory_sim.sweep.validity import AT_START, REASONS
@@ -201,6 +202,12 @@ def test_a_point_does_not_depend_on_its_neighbours() -> None:
             np.testing.assert_array_equal(values, results()[name][order[part]], err_msg=name)
 
 
+def test_no_variable_has_the_name_of_a_key() -> None:
+    """A swept key is a coordinate of the result."""
+    names = {variable.name for variable in variables("complex", True, REASONS) + variables("power", True, REASONS)}
+    assert not names & set(key_types())
+
+
 def test_every_variable_of_the_schema_is_there() -> None:
     for attack in (False, True):
         for spectra in ("none", "power", "complex"):
@@ -272,16 +279,21 @@ def test_lemma1_as_the_ledger_has_it() -> None:
 
 
 def test_the_low_rank_form_falls_back_to_the_product_and_says_so() -> None:
-    """Many different |a_r| and a sharp activation have no low rank: the check must see it, and stay right."""
+    """Hundreds of units that cross a sharp bend one after the other have no low rank: the check must see it."""
     hard = [
         Configuration(
-            dim=65, width=300, cutoff=8, activation="softplus", sharpness=300.0, outer_law="gaussian", n_steps=200,
-            relative_residual=20.0, relative_rate=0.3, seed=seed,
+            dim=65, width=400, cutoff=8, activation="softplus", sharpness=200.0, outer_law="gaussian", n_steps=200,
+            relative_residual=10.0, relative_rate=rate, seed=seed,
         )
-        for seed in range(6)
+        for rate in (0.02, 0.3)
+        for seed in range(3)
     ]  # fmt: skip
     found = compute(columns_of(hard), RECORDING, 33)
-    assert (found["method"] == METHODS.index("matrix")).sum() >= 3
+    methods = [METHODS[code] for code in found["method"]]
+    assert methods[:3] == ["matrix"] * 3
+    assert methods[3:] == ["low_rank"] * 3
+    assert (found["rank"][:3] == LARGEST_RANK).all()
+    judged = 0
     for i, configuration in enumerate(hard):
         start = prepare(configuration)
         reference = reference_of(start.training)
@@ -289,6 +301,8 @@ def test_the_low_rank_form_falls_back_to_the_product_and_says_so() -> None:
             spectrum = start.band.transform(reference.run.input_gradient)
             power = np.abs(spectrum) ** 2
             assert_close("power", found["gradient_power"][i], power[found["recorded_step"][i]], "promise")
+            judged += 1
+    assert judged >= 4
 
 
 def test_points_without_a_result_say_why() -> None:

@@ -21,7 +21,7 @@ from theory_sim.sweep.engine.perturbed import attack_group
 from theory_sim.sweep.engine.scalars import run_scalars
 from theory_sim.sweep.engine.smooth import N_CHECKS
 from theory_sim.sweep.measure import ROW
-from theory_sim.sweep.points import Recording
+from theory_sim.sweep.points import Recording, record_shares
 from theory_sim.sweep.schema import ATTACKED, CLAIMS, COUNTS, RECORDED, SCALARS, VERSIONS
 from theory_sim.sweep.validity import AT_START, REASONS
 
@@ -68,8 +68,7 @@ def compute(
 def recording_steps(recording: Recording, n_steps: NDArray) -> NDArray[np.int64]:
     """The steps of each point's records, (n, n_records): evenly spaced and rounded, or as given; -1 beyond its end."""
     if isinstance(recording.steps, int):
-        share = np.linspace(0.0, 1.0, recording.steps) if recording.steps > 1 else np.ones(1)
-        return np.rint(n_steps[:, None] * share).astype(np.int64)
+        return np.rint(n_steps[:, None] * record_shares(recording.steps)).astype(np.int64)
     given = np.array(recording.steps, np.int64)
     return np.where(given <= n_steps[:, None], given, -1)
 

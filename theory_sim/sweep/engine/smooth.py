@@ -30,7 +30,7 @@ from theory_sim.sweep.course import (
 )
 from theory_sim.sweep.engine.bands import FAST, axpy, factor, power_line, weighted_dot
 
-N_COLUMNS = 64  # units whose columns the pivoting looks at
+FIRST_COLUMNS, MORE_COLUMNS, N_COLUMNS = 64, 32, 128  # units whose columns the pivoting looks at: at first, at most
 N_CHECKS = 2
 LARGEST_RANK = 40
 PIVOT_TOLERANCE = 1e-14  # of the largest row: what is left after the last pivot
@@ -217,7 +217,7 @@ def spread_units(start: NDArray, outer: NDArray) -> NDArray:
     """A few units spread evenly over the preactivations, of either sign of a_r."""
     top = np.abs(start).max() + 1.0
     order = np.argsort(np.where(outer > 0.0, start + 2.0 * top, start))
-    n = min(N_COLUMNS, start.size)
+    n = min(FIRST_COLUMNS, start.size)
     out = np.empty(n, np.int64)
     for i in range(n):
         out[i] = order[i * (start.size - 1) // max(n - 1, 1)]
@@ -283,7 +283,7 @@ def combine_rows(coefficients: NDArray, basis: NDArray, out: NDArray) -> None:
 def compress(
     active: NDArray, checked: NDArray, units: NDArray, norm2: NDArray, columns: NDArray, coefficients: NDArray
 ) -> Any:
-    """Rows with active[t] ≈ Σ_j coefficients[j, t]·active[rows[j]], and the checked error as a share of the largest.
+    """Rows with active[t] ≈ Σ_j coefficients[j, t]·active[rows[j]], the checked error as a share of the largest, its t.
 
     active (n, m); checked (n, N_CHECKS); norm2: ‖row‖² (n,); columns (N_COLUMNS, n): scratch; coefficients
     (LARGEST_RANK, n): filled.
@@ -295,13 +295,27 @@ def compress(
     rows = np.empty(LARGEST_RANK, np.int64)
     k = _pivot(columns[:c], coefficients, rows)
     rows = rows[:k].copy()
-    worst, rest = 0.0, np.empty(n)
+    worst, where, rest = 0.0, 0, np.empty(n)
     for i in range(checked.shape[1]):
         rest[:] = -checked[:, i]
         combine_rows(coefficients, checked[rows, i], rest)
-        worst = max(worst, np.abs(rest).max())
+        t = np.argmax(np.abs(rest))
+        if abs(rest[t]) > worst:
+            worst, where = abs(rest[t]), t
     top = np.sqrt(norm2.max())
-    return rows, worst / top if top > 0.0 else 0.0
+    return rows, worst / top if top > 0.0 else 0.0, where
+
+
+@nb.njit(nogil=True, cache=True)
+def _with_worst(units: NDArray, active: NDArray, coefficients: NDArray, rows: NDArray, t: int) -> NDArray:
+    """`units` and those whose entry of row t is farthest from what the low-rank form gives."""
+    rest = -active[t]
+    for j in range(rows.size):
+        rest += coefficients[j, t] * active[rows[j]]
+    rest[units] = 0.0
+    order = np.argsort(-np.abs(rest))
+    more = min(MORE_COLUMNS, N_COLUMNS - units.size, active.shape[1] - units.size)
+    return np.concatenate((units, order[:more]))
 
 
 @nb.njit(nogil=True, cache=True, fastmath=FAST)
@@ -474,7 +488,11 @@ def smooth_course(
     if n == 0:
         return 0, False, -1
     active, q = active[:n], shared[:n]
-    rows, error = compress(active, checked[:n], units, course[ACTIVE_NORM2, :n], columns[:, :n], coefficients[:, :n])
+    norms = course[ACTIVE_NORM2, :n]
+    rows, error, t = compress(active, checked[:n], units, norms, columns[:, :n], coefficients[:, :n])
+    while low_rank and not error < CHECK_BOUND and units.size < min(N_COLUMNS, m):
+        units = _with_worst(units, active, coefficients, rows, t)
+        rows, error, t = compress(active, checked[:n], units, norms, columns[:, :n], coefficients[:, :n])
     holds = low_rank and error < CHECK_BOUND
     if holds:
         low_rank_course(
