@@ -42,9 +42,17 @@ def _both_shown(stored: Any, asked: Any) -> tuple[str, str]:
     """Both values in words; where two abridged lists look the same, the first difference between them."""
     before, after = _shown(stored), _shown(asked)
     if before == after:
-        at = next(i for i, (a, b) in enumerate(zip(stored, asked, strict=True)) if a != b)
-        before, after = (f"{text} (value {at}: {_shown(v[at])})" for text, v in ((before, stored), (after, asked)))
+        lists = zip(_values(stored), _values(asked), strict=False)
+        at, *both = next(((i, a, b) for i, (a, b) in enumerate(lists) if a != b), (0, stored, asked))
+        before, after = (f"{text} (value {at}: {_shown(v)})" for text, v in zip((before, after), both, strict=True))
     return before, after
+
+
+def _values(value: Any) -> list[Any]:
+    """The values of a list, or of the lists of a law, one after the other."""
+    if isinstance(value, dict):
+        return [one for entry in value.values() for one in _values(entry)]
+    return value if isinstance(value, list) else [value]
 
 
 def _shown(value: Any) -> str:
