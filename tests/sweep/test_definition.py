@@ -264,6 +264,18 @@ def test_laws_stay_within_their_ends() -> None:
     assert np.isfinite(Law("normal", (0.0, 1.0)).draw("label", u)).all()
 
 
+def test_drawn_numbers_have_as_many_digits_as_those_of_a_grid() -> None:
+    u = np.random.default_rng(0).random(100)
+    for law in (Law("uniform", (0.1, 0.7)), Law("loguniform", (0.1, 0.7)), Law("lognormal", (0.1, 0.7))):
+        values = law.draw("weight_scale", u)
+        assert [float(f"{value:.12g}") for value in values] == values.tolist()
+        nudged = law.draw("weight_scale", u * (1 + 2e-15))  # as by another machine's functions
+        assert (nudged == values).mean() > 0.9
+    ends = (0.12345678901234, 0.12345678901239)
+    low, high = Law("uniform", ends).draw("weight_scale", np.array([0.0, 1 - 2.0**-53]))
+    assert ends[0] <= low <= high <= ends[1]
+
+
 @pytest.mark.parametrize("method", ["random", "sobol", "halton", "latin-hypercube"])
 def test_drawing_is_reproducible_and_fills_the_square(method: str) -> None:
     document = {"n": 256, "method": method, "alpha": {"uniform": [1, 2]}, "cutoff": {"uniform": [1, 2]}}
@@ -413,6 +425,18 @@ def test_differences_are_shown_by_key(path: Path) -> None:
     assert differences(there, back) == ["order of drawn keys: alpha, cutoff in the store, cutoff, alpha asked for"]
     wider = parse_sweep({"sample": {"n": 4} | laws | {"alpha": {"uniform": [1, 4]}}}).toml()
     assert differences(there, wider) == ["alpha: uniform [1.0, 2.0] in the store, uniform [1.0, 4.0] asked for"]
+
+
+def test_long_choices_that_differ_only_inside_are_told_apart() -> None:
+    values = [float(value) for value in range(1, 21)]
+    one, two = (
+        parse_sweep({"sample": {"n": 4, "cutoff": {"choice": choice}}}).toml()
+        for choice in (values, [*values[:7], 8.5, *values[8:]])
+    )
+    assert differences(one, two) == [
+        "cutoff: choice 20 values 1.0 ... 20.0 (value 7: 8.0) in the store, "
+        "choice 20 values 1.0 ... 20.0 (value 7: 8.5) asked for"
+    ]
 
 
 def test_swept_keys_without_effect_are_named() -> None:

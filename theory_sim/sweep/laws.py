@@ -100,9 +100,9 @@ def _spaced(name: str, form: str, given: Any) -> NDArray:
         values = np.geomspace(first, last, n)
     if int in key_types()[name]:
         merged = np.unique(np.rint(values).astype(np.int64))
-        column = merged if first <= last else merged[::-1].copy()
+        column: NDArray = merged if first <= last else merged[::-1].copy()
     else:
-        column = np.array([float(f"{value:.{DIGITS}g}") for value in values])
+        column = _rounded(values)
         require(len(np.unique(column)) == n, f"grid.{name}.{form} = {given!r}: two of the values are equal")
     check_range(name, column)
     return column
@@ -140,7 +140,8 @@ class Law:
     def draw(self, name: str, uniform: NDArray) -> NDArray:
         """Values of the key `name` from numbers uniform in [0, 1), by the inverse distribution function; checked.
 
-        Numbers are rounded for a whole-number key. Raises InputError on a value that the key does not allow.
+        Numbers are rounded: for a whole-number key, and else to DIGITS, as those of a grid. Raises InputError on a
+        value that the key does not allow.
         """
         u = np.clip(uniform, 2.0**-54, 1 - 2.0**-53)
         if self.kind == "choice":
@@ -150,8 +151,17 @@ class Law:
         if int in key_types()[name]:
             require(np.abs(column).max() < 2**53, f"sample.{name} draws {np.abs(column).max():g}: allowed is < 2^53")
             column = np.rint(column).astype(np.int64)
+        else:
+            column = _rounded(column)
+            if self.kind in ("uniform", "loguniform"):
+                column = np.clip(column, *self.given)
         check_range(name, column)
         return column
+
+
+def _rounded(column: NDArray) -> NDArray[np.float64]:
+    """Numbers to DIGITS decimal digits, so that last bits of a machine's functions do not show."""
+    return np.array([float(f"{value:.{DIGITS}g}") for value in column.tolist()])
 
 
 def _normal(u: NDArray, mean: float, deviation: float) -> NDArray:
