@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from PIL import Image
 
 from tests.sweep.fakes import GRID, SAMPLED, Recorder, bits, sweep
+from theory_sim.compiled_code import digest
 from theory_sim.errors import InputError
+from theory_sim.sweep import laws
 from theory_sim.sweep.definition import parse_sweep
 from theory_sim.sweep.schema import variables
-from theory_sim.sweep.store import MARKS, UNDONE, SweepStore, open_sweep, reading
+from theory_sim.sweep.store import KIND, MARKS, UNDONE, SweepStore, locked, open_sweep, reading
 from theory_sim.sweep.validity import REASONS
 
 DAMAGED = "tau/2.0.0.0"  # a file of chunk 2 of GRID
@@ -233,10 +236,23 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert {name: content for name, content in bits(tmp_path).items() if not name.endswith(".lock")} == before
 
 
-def test_a_newer_format_is_one_line(path: Path) -> None:
-    SweepStore(path, writable=True).record({"format_version": 2})
+@pytest.mark.parametrize(
+    ("version", "said"), [(2, ": use a newer one"), (0, ", which cannot read it"), (None, ", which cannot read it")]
+)
+def test_another_format_is_one_line(path: Path, version: int | None, said: str) -> None:
+    SweepStore(path, writable=True).record({"format_version": version})
     for use in (open_sweep, sweep):
-        with pytest.raises(InputError, match="was written in format 2, this is theory_sim for format 1"):
+        line = f"was written in format {version}, this is theory_sim for format 1{said}$"
+        with pytest.raises(InputError, match=line):
+            use(path)
+
+
+def test_a_newer_format_is_known_in_zarrs_own_newer_format(tmp_path: Path) -> None:
+    path = tmp_path / "newer.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group.attrs.update({"kind": KIND, "format_version": 2})
+    for use in (open_sweep, sweep):
+        with pytest.raises(InputError, match=r"was written in format 2, .*: use a newer one$"):
             use(path)
 
 
@@ -255,15 +271,85 @@ def test_going_on_elsewhere_is_noted_and_recorded(path: Path, monkeypatch: pytes
     watch = Recorder()
     sweep(path, watch=watch)
     assert watch.notes[0] == f"{path} goes on: 7 of 8 chunks are done"
-    assert watch.notes[1].startswith("the last bits may differ between chunks: ")
+    assert watch.notes[1].startswith("results of new chunks may differ: ")
     assert "commit: " in watch.notes[1]
     assert "version: " not in watch.notes[1]
     attributes = xr.open_zarr(path).attrs
     assert attributes["commit"] == first["commit"]
-    assert attributes["resumed"] == [there | {"device": "cpu"}]
+    assert attributes["resumed"] == [there | {"sources": digest(), "device": "cpu"}]
     (path / MARKS / "3").unlink()
     sweep(path)
-    assert xr.open_zarr(path).attrs["resumed"] == [there | {"device": "cpu"}]
+    assert xr.open_zarr(path).attrs["resumed"] == [there | {"sources": digest(), "device": "cpu"}]
+
+
+def test_what_may_differ_is_said_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def notes(chunk: int) -> str:
+        (path / MARKS / str(chunk)).unlink()
+        watch = Recorder()
+        sweep(path, watch=watch)
+        return " ".join(watch.notes[1:])
+
+    assert notes(0) == ""
+    first = SweepStore(path).attributes
+    with monkeypatch.context() as patch:
+        other = {key: str(first[key]) for key in ("version", "versions", "commit")} | {"hardware": "a better one"}
+        patch.setattr("theory_sim.sweep.execution.provenance", lambda: other)
+        assert notes(1).startswith("last bits of new chunks may differ: hardware: ")
+        # an edited file under the same commit
+        patch.setattr("theory_sim.sweep.execution.digest", lambda: "0" * 16)
+        assert notes(2) == (
+            f"results of new chunks may differ: sources: {first['sources']} until now, {'0' * 16} from here on"
+        )
+
+
+def test_a_sample_that_would_be_drawn_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sweep.zarr"
+    sweep(path, SAMPLED)
+    before = bits(path)
+    (path / MARKS / "0").unlink()
+    loguniform = laws.INVERSES["loguniform"]
+    monkeypatch.setitem(laws.INVERSES, "loguniform", lambda u, *ends: loguniform(u, *ends) * (1 + 1e-9))
+    with pytest.raises(InputError, match="belongs to another sweep: weight_scale: other values than those in the sto"):
+        sweep(path, SAMPLED)
+    monkeypatch.setitem(laws.INVERSES, "loguniform", lambda u, *ends: loguniform(u, *ends) * (1 + 1e-16))
+    sweep(path, SAMPLED)
+    assert bits(path) == before
+
+
+def test_a_changed_picture_is_refused_by_its_name(tmp_path: Path) -> None:
+    path, picture = tmp_path / "sweep.zarr", tmp_path / "photo.png"
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 34), dtype=np.uint8)
+    Image.fromarray(pixels).save(picture)
+    pictured = GRID | {"run": GRID["run"] | {"source": "rows"}, "grid": {"picture": [str(picture), "sample"]}}
+    sweep(path, pictured)
+    attributes = xr.open_zarr(path).attrs
+    assert set(attributes["pictures"]) == {str(picture), "sample"}
+    Image.fromarray(pixels).save(picture, comment="the same pixels")
+    sweep(path, pictured)
+    pixels[3, 3] ^= 1
+    Image.fromarray(pixels).save(picture)
+    with pytest.raises(InputError, match=rf"another sweep: picture {picture}: changed since the store was begun \("):
+        sweep(path, pictured)
+    sweep(tmp_path / "none.zarr", GRID)
+    assert xr.open_zarr(tmp_path / "none.zarr").attrs["pictures"] == {}
+
+
+def test_a_link_is_the_store_that_it_points_at(tmp_path: Path, finished: Path) -> None:
+    (tmp_path / "far").mkdir()
+    path, link = tmp_path / "far" / "sweep.zarr", tmp_path / "link.zarr"
+    link.symlink_to(path)
+    with locked(path), pytest.raises(InputError, match="another process is writing this sweep"), locked(link):
+        pass
+    sweep(link)  # the store is made where the link points
+    assert link.is_symlink()
+    assert not path.is_symlink()
+    assert bits(path) == bits(finished)
+
+
+def test_a_damaged_coordinate_is_one_line(path: Path) -> None:
+    truncate(path / "alpha" / "0")
+    with pytest.raises(InputError, match=r"cannot read sweep .*: a coordinate is damaged"):
+        sweep(path)
 
 
 def test_marks_are_checksums_of_what_is_stored(finished: Path) -> None:

@@ -18,15 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from theory_sim.compiled_code import digest
 from theory_sim.errors import require
 from theory_sim.provenance import provenance
 from theory_sim.sweep.definition import SweepDefinition, differences
+from theory_sim.sweep.pictures import picture_digests
 from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
 from theory_sim.sweep.progress import Watch
-from theory_sim.sweep.store import UNDONE, SweepStore, create, locked
+from theory_sim.sweep.store import UNDONE, SweepStore, create, locked, place
 from theory_sim.sweep.validity import reasons
 
+CUDA_THREADS = 2  # one prepares while the GPU works for the other
 TICK = 0.2  # seconds between looks at Ctrl-C and the clock
+CODE = {"version", "commit", "sources"}  # of `_made_by`: with others of these, more than last bits may change
 Columns = Mapping[str, NDArray]
 Compute = Callable[..., dict[str, NDArray]]  # engine.compute
 Task = Callable[[Columns], dict[str, NDArray]]
@@ -113,10 +117,11 @@ class Threads:
 
 
 @contextmanager
-def local(workers: int) -> Iterator[Workers]:
-    """Threads of this process (0: one a core), linear algebra held to one thread each."""
+def local(workers: int, device: str = "cpu") -> Iterator[Workers]:
+    """Threads of this process (0: one a core), linear algebra held to one thread each; not many for the one GPU."""
+    count = workers or usable_cores()
     with threadpool_limits(1):
-        threads = Threads(workers or usable_cores())
+        threads = Threads(count if device == "cpu" else min(count, CUDA_THREADS))
         try:
             yield threads
         finally:
@@ -139,6 +144,7 @@ def run(
     points cannot be run (unless `skip_invalid`), the store is another sweep's or another process's, or the disk is
     full; KeyboardInterrupt once the chunks in flight are stored after Ctrl-C, at once after a second one.
     """
+    path = place(path)
     if not skip_invalid:
         survey(definition).require_valid()
     with locked(path):
@@ -194,9 +200,28 @@ def _open_or_create(definition: SweepDefinition, path: Path, device: str) -> Swe
         layout, coordinates = layout_of(definition, contents, device), coordinates_of(definition, contents)
         create(path, swept, contents.variables, coordinates, layout, _about(definition, device))
     store = SweepStore(path, writable=True)
-    differing = differences(str(store.attributes["definition"]), definition.toml())
-    require(not differing, f"{path} belongs to another sweep: {'; '.join(differing)} (use another --out, or remove it)")
+    require_same(store, definition)
     return store
+
+
+def require_same(store: SweepStore, definition: SweepDefinition) -> None:
+    """Raise InputError, with the differences, unless the store is of this very sweep.
+
+    Beside the definition itself: what it draws, which other versions of NumPy or SciPy may draw otherwise, and the
+    contents of its pictures.
+    """
+    differing = differences(str(store.attributes["definition"]), definition.toml())
+    if not differing:
+        stored = store.coordinates()
+        for name, coordinate in coordinates_of(definition, Contents.of(definition)).items():
+            if name not in stored or not np.array_equal(stored[name].values, coordinate.values):
+                differing.append(f"{name}: other values than those in the store")
+        pictures = store.attributes.get("pictures", {})
+        for name, content in picture_digests(definition).items():
+            if pictures.get(name) != content:
+                differing.append(f"picture {name}: changed since the store was begun")
+    words = f"{store.path} belongs to another sweep: {'; '.join(differing)} (use another --out, or remove it)"
+    require(not differing, words)
 
 
 def _about(definition: SweepDefinition, device: str) -> dict[str, Any]:
@@ -207,27 +232,29 @@ def _about(definition: SweepDefinition, device: str) -> dict[str, Any]:
         "title": f"{definition.n_points:,} networks: {dimensions}",
         "definition": definition.toml(),
         "seed": int(seeds[0]) if len(seeds) == 1 else f"{seeds.min()} ... {seeds.max()}",
+        "pictures": picture_digests(definition),
         **_made_by(device),
     }
 
 
 def _made_by(device: str) -> dict[str, str]:
-    return {**provenance(), "device": device}
+    return {**provenance(), "sources": digest(), "device": device}
 
 
 def _note_resume(store: SweepStore, device: str, n_todo: int, watch: Watch) -> None:
     """Say that a sweep goes on, and record with what, if that can change bits."""
     n_chunks, now = store.layout.n_chunks, _made_by(device)
     if n_todo == n_chunks:
-        if any(store.attributes[key] != value for key, value in now.items()):
+        if any(store.attributes.get(key) != value for key, value in now.items()):
             store.record(now)
         return
     watch.note(f"{store.path} goes on: {n_chunks - n_todo:,} of {n_chunks:,} chunks are done")
-    before = [{key: str(store.attributes[key]) for key in now}, *store.attributes.get("resumed", [])]
+    before = [{key: str(store.attributes.get(key)) for key in now}, *store.attributes.get("resumed", [])]
     changed = [key for key in now if now[key] != before[-1][key]]
     if changed:
         words = "; ".join(f"{key}: {before[-1][key]} until now, {now[key]} from here on" for key in changed)
-        watch.note(f"the last bits may differ between chunks: {words}")
+        may_differ = "results of new chunks may differ" if CODE & set(changed) else "last bits of new chunks may differ"
+        watch.note(f"{may_differ}: {words}")
         store.record({"resumed": [*before[1:], now]})
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,13 +78,16 @@ class SweepStore:
         return self._arrays[name].fill_value
 
     def coordinates(self) -> dict[str, Coordinate]:
-        """Every coordinate by its name."""
+        """Every coordinate by its name. Raises InputError if one cannot be read."""
         named = [*self.attributes["swept"], *str(self.attributes.get(_COORDINATES, "")).split(), *BEYOND]
         arrays = {name: _array(self._group, name) for name in named if name in self._group}
-        return {
-            name: Coordinate(_dimensions(array)[0], np.asarray(array[:]), str(array.attrs["long_name"]))
-            for name, array in arrays.items()
-        }
+        try:
+            return {
+                name: Coordinate(_dimensions(array)[0], np.asarray(array[:]), str(array.attrs["long_name"]))
+                for name, array in arrays.items()
+            }
+        except UNREADABLE as error:
+            raise InputError(f"cannot read sweep {self.path}: a coordinate is damaged ({error})") from None
 
     def marks(self) -> NDArray[np.int64]:
         """The mark of every chunk, (n_chunks,): its checksum, UNDONE if it has to be computed."""
@@ -240,23 +243,31 @@ def create(
 def check_kind(path: Path) -> None:
     """Raise InputError unless `path` holds a sweep's store that this code can read."""
     require(path.exists(), f"no such sweep: {path}")
-    try:
-        attributes = dict(zarr.open_group(path, mode="r", zarr_format=2).attrs)
-    except (*UNREADABLE, KeyError, TypeError):
-        attributes = {}
+    attributes: dict[str, Any] = {}
+    for zarr_format in (2, 3):  # a later version may write the other one
+        with suppress(*UNREADABLE, KeyError, TypeError):
+            attributes |= zarr.open_group(path, mode="r", zarr_format=zarr_format).attrs
     require(attributes.get("kind") == KIND, f"{path} is no store of a sweep")
     version = attributes.get("format_version")
+    is_newer = isinstance(version, int) and version > FORMAT_VERSION
     require(
         version == FORMAT_VERSION,
-        f"{path} was written in format {version}, this is theory_sim for format {FORMAT_VERSION}: use a newer one",
+        f"{path} was written in format {version}, this is theory_sim for format {FORMAT_VERSION}"
+        + (": use a newer one" if is_newer else ", which cannot read it"),
     )
+
+
+def place(path: Path) -> Path:
+    """Where a store at `path` lies or will: what a link points at, so that all its names are one."""
+    return path.resolve() if path.is_symlink() else path
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the store at `path`, which need not exist yet, for this process. InputError at once if another one does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    target = place(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
