@@ -79,6 +79,8 @@ def test_a_setting_replaces_the_alternative_of_the_file(tmp_path: Path) -> None:
         ("alpha=2", 2.0),
         ("alpha=1_0.5e0", 10.5),
         ("piece=0x10", 16),
+        ("dim=1e3", 1000),  # 3 and 3.0 are the same number
+        ("width=3.0", 3),
     ],
 )
 def test_values_are_toml_and_words_need_no_quotes(setting: str, value: object) -> None:
@@ -95,7 +97,10 @@ REFUSED = [
     (["qqqq=3"], "'qqqq'", "allowed are source, dim"),
     (["width"], "'width'", "key=value"),
     (["=3"], "'=3'", "key=value"),
-    (["width=3.0"], "width = 3.0", "whole number >= 1"),
+    (["width=3.5"], "width = 3.5", "whole number >= 1"),
+    (["width=nan"], "width = nan", "whole number >= 1"),
+    (["width=inf"], "width = inf", "whole number >= 1"),
+    (["width=1e300"], "width = 1e+300", "at most 2147483647"),
     (["width=true"], "width = True", "whole number >= 1"),
     (["width=wide"], "width = 'wide'", "whole number >= 1"),
     (["width="], "width = ''", "whole number >= 1"),

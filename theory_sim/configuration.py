@@ -201,8 +201,13 @@ def key_types() -> dict[str, tuple[type, ...]]:
     return {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(Configuration)}
 
 
+def is_whole(value: Any) -> bool:
+    """True for a whole number, 3 or 3.0; False for a bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+
+
 def check_value(name: str, value: Any) -> Any:
-    """`value` as the type of the key `name` (a whole number becomes a float where one is wanted).
+    """`value` as the type of the key `name`; 3 and 3.0 are the same number.
 
     Raises InputError on an unknown key, another type, an unknown word, and a number out of the key's range.
     """
@@ -222,8 +227,9 @@ def check_value(name: str, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if int in kinds:
         allowed = f"a whole number {metadata['allowed']}"
-        require(number and isinstance(value, int), f"{name} = {value!r}: allowed is {allowed}")
+        require(is_whole(value), f"{name} = {value!r}: allowed is {allowed}")
         require(abs(value) <= LARGEST_WHOLE, f"{name} = {value}: allowed is {allowed}, at most {LARGEST_WHOLE}")
+        value = int(value)
     else:
         allowed = f"a number {metadata['allowed']}"
         require(number, f"{name} = {value!r}: allowed is {allowed}")
