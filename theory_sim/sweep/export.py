@@ -127,8 +127,8 @@ def _write_netcdf(path: Path, target: Path) -> None:
         largest = max((variable.nbytes for variable in dataset.data_vars.values()), default=0)
         require(largest < LARGEST_NETCDF, f"{path}: a variable of {largest:,} bytes does not fit NetCDF; use parquet")
         for name, value in dataset.attrs.items():
-            if isinstance(value, list):
-                simple = all(isinstance(item, str) for item in value)
+            if isinstance(value, list | dict):
+                simple = isinstance(value, list) and all(isinstance(item, str) for item in value)
                 dataset.attrs[name] = " ".join(value) if simple else json.dumps(value, ensure_ascii=False)
         write_dataset(dataset, target)
 
