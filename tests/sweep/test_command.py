@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from tests.sweep.fakes import Recorder
 from theory_sim.cli import main
+from theory_sim.errors import InputError
+from theory_sim.sweep.command import _again
+from theory_sim.sweep.definition import parse_sweep
+from theory_sim.sweep.device import choose_device
+from theory_sim.sweep.execution import local
 from theory_sim.sweep.store import SweepStore, open_sweep
 
 SMALL = """
@@ -149,6 +157,7 @@ BAD = [
     (["small.toml", "--device", "tpu"], "--device 'tpu': allowed are auto, cpu, cuda"),
     (["small.toml", "--export", "xls"], "--export xls: allowed are parquet, csv, netcdf"),
     (["small.toml", "--cluster", "nonsense", "--out", "never.zarr"], "--cluster nonsense: no scheduler answers there"),
+    (["small.toml", "--cluster", "tcp://x:1", "--workers", "2"], "--workers 2 with --cluster: allowed is one of them"),
     (["small.toml", "--set"], "requires an argument"),
 ]
 
@@ -186,20 +195,92 @@ def test_ctrl_c_says_how_to_go_on(
 
     def interrupted(columns: Any, *arguments: Any, **keywords: Any) -> Any:
         if (columns["seed"] == 2).any() and not seen:
-            seen.append(os.kill(os.getpid(), signal.SIGINT))
+            seen.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
         return compute(columns, *arguments, **keywords)
 
-    seen: list[None] = []
+    seen: list[bool] = []
     monkeypatch.setattr("theory_sim.sweep.execution.engine_compute", lambda: interrupted)
-    command = ["small.toml", "--set", "width=9", "--no-plots", "--device", "cpu"]
-    assert main(["sweep", *command]) == 130
+    command = ["small.toml", "--set", "width=9", "--no-plots", "--device", "cpu", "--export", "csv,netcdf"]
+    assert main(["sweep", *command, "--workers", "1"]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    again = "python -m theory_sim sweep small.toml --set width=9 --out runs/small.zarr"
-    assert f"note: what is done is stored; go on with: {again}" in err
+    again = (
+        "python -m theory_sim sweep small.toml --out runs/small.zarr --set width=9 --workers 1 --device cpu "
+        "--export csv,netcdf --no-plots"
+    )
+    assert f"note: what is done is stored; go on with: {again}\n" in err
     assert 0 < (SweepStore(Path("runs/small.zarr")).marks() >= 0).sum() < 10
-    assert main([*again.split()[3:], "--quiet", "--no-plots", "--device", "cpu"]) == 0
+    assert main([*again.split()[3:], "--quiet"]) == 0
+    assert sorted(path.name for path in Path("runs").glob("small.*")) == ["small.csv", "small.nc", "small.zarr"]
     assert (SweepStore(Path("runs/small.zarr")).marks() >= 0).all()
+
+
+def test_the_hint_has_every_option_that_is_not_the_default() -> None:
+    options = {"--set": ["a=1", "b=2"], "--workers": 0, "--cluster": "tcp://x:1", "--device": False, "--quiet": True}
+    assert _again(None, Path("x.zarr"), options) == (
+        "python -m theory_sim sweep --out x.zarr --set a=1 --set b=2 --cluster tcp://x:1 --quiet"
+    )
+    assert _again(Path("s.toml"), Path("x.zarr"), {"--export": None}) == (
+        "python -m theory_sim sweep s.toml --out x.zarr"
+    )
+
+
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy as it looks where there is one GPU."""
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"grid": {"weight_law": ["gaussian", "signs"]}},
+            "weight_law = 'signs' is for the CPU, allowed is 'gaussian'",
+        ),
+        ({"run": {"transform": "dct"}}, "transform = 'dct' is for the CPU, allowed is 'dft'"),
+        ({"record": {"draw": "scalars"}}, "record.draw = 'scalars' is for the CPU, allowed is 'weights'"),
+    ],
+)
+def test_what_cuda_cannot_do_is_the_cpus(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str) -> None:
+    gpu(monkeypatch)
+    definition = parse_sweep({"grid": {"alpha": [1.0, 2.0]}} | changes)
+    watch = Recorder()
+    assert choose_device("auto", definition, False, watch) == "cpu"
+    assert watch.notes == [f"computed on the CPU: {said}"]
+    for on_cluster in (False, True):
+        with pytest.raises(InputError, match=re.escape(f"--device cuda: {said}")):
+            choose_device("cuda", definition, on_cluster, watch)
+    assert choose_device("auto", parse_sweep({"grid": {"alpha": [1.0, 2.0]}}), False, Recorder()) == "cuda"
+
+
+def test_on_a_cluster_this_machine_does_not_decide_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = parse_sweep({"grid": {"alpha": [1.0, 2.0]}})
+    gpu(monkeypatch)
+    assert choose_device("auto", definition, True, Recorder()) == "cpu"
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert choose_device("cuda", definition, True, Recorder()) == "cuda"
+    with pytest.raises(InputError, match="CuPy is not installed"):
+        choose_device("cuda", definition, False, Recorder())
+
+
+def test_one_gpu_has_two_threads_at_most() -> None:
+    for workers, device, in_flight in ((8, "cpu", 16), (8, "cuda", 4), (1, "cuda", 2)):
+        with local(workers, device) as threads:
+            assert threads.in_flight() == in_flight
+
+
+def test_dry_run_knows_what_is_done_and_what_it_cannot_know(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sweep", "small.toml", "--device", "cpu"]
+    assert main([*command, "--quiet", "--no-plots"]) == 0
+    n_chunks = SweepStore(Path("runs/small.zarr")).layout.n_chunks
+    assert main([*command, "--dry-run", "--json", "--cluster", "tcp://nowhere:1"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["points"] == 20
+    assert f"note: {n_chunks} of {n_chunks} chunks of runs/small.zarr are done; the estimate is of all\n" in err
+    assert "note: the estimate is for cores of this machine" in err
+    assert "belongs to another sweep" in refused(capsys, *command[1:], "--dry-run", "--set", "width=9")
 
 
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

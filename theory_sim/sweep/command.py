@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from theory_sim.sweep.definition import SweepDefinition
+    from theory_sim.sweep.progress import Watch
     from theory_sim.sweep.store import SweepStore
 
 RUNS = Path("runs")
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def sweep(
@@ -23,7 +23,7 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="The Zarr store, PATH.zarr; default: runs/ and the name of the TOML file.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Threads; 0: one per usable core.")] = 0,
+    workers: Annotated[int, typer.Option(help="Threads; 0: one per usable core (at most 2 with cuda).")] = 0,
     cluster: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Compute on the workers of this Dask scheduler.")
     ] = None,
@@ -47,30 +47,38 @@ def sweep(
     """
     from theory_sim.errors import require
     from theory_sim.sweep.definition import load_sweep
+    from theory_sim.sweep.device import choose_device
     from theory_sim.sweep.export import targets
     from theory_sim.sweep.progress import Progress
 
     path = out or RUNS / f"{config.stem if config else 'default'}.zarr"
     require(workers >= 0, f"--workers {workers}: allowed is >= 0")
+    require(not (workers and cluster is not None), f"--workers {workers} with --cluster: allowed is one of them")
     _check_store(path)
     exported = targets(path, exports or [])
     definition = load_sweep(config, settings or [])
-    found_device = _device(device)
     with Progress(quiet) as progress:
+        chosen = choose_device(device, definition, cluster is not None, progress)
         for note in definition.without_effect():
             progress.note(f"swept without effect: {note}")
         if dry_run:
-            _print_estimate(definition, workers, found_device, as_json)
+            _note_what_differs(path, definition, cluster, progress)
+            _print_estimate(definition, workers, chosen, as_json)
             return
 
         from theory_sim.sweep.cluster import connect
         from theory_sim.sweep.execution import local, run
 
-        start = connect(cluster, progress) if cluster is not None else local(workers)
+        start = connect(cluster, progress) if cluster is not None else local(workers, chosen)
         try:
-            store = run(definition, path, progress, device=found_device, skip_invalid=skip_invalid, start=start)
+            store = run(definition, path, progress, device=chosen, skip_invalid=skip_invalid, start=start)
         except KeyboardInterrupt:
-            progress.note(f"what is done is stored; go on with: {_again(config, settings or [], path, skip_invalid)}")
+            options = {
+                "--set": settings, "--workers": workers, "--cluster": cluster, "--device": device != "auto" and device,
+                "--skip-invalid": skip_invalid, "--export": exports, "--no-plots": not plots, "--json": as_json,
+                "--quiet": quiet,
+            }  # fmt: skip
+            progress.note(f"what is done is stored; go on with: {_again(config, path, options)}")
             raise
     written = _write_more(store, exported, plots)
     if not quiet:
@@ -94,34 +102,14 @@ def _check_store(path: Path) -> None:
     require(os.access(folder, os.W_OK), f"--out {path}: folder {folder} is not writable")
 
 
-def _device(word: str) -> str:
-    """`cpu` or `cuda`. InputError if the word is another one, or asks for a GPU where none can be used."""
-    from theory_sim.errors import InputError, require
-
-    require(word in DEVICES, f"--device {word!r}: allowed are {', '.join(DEVICES)}")
-    if word == "cpu":
-        return word
-    try:
-        import cupy
-
-        n_devices = cupy.cuda.runtime.getDeviceCount()
-        reason = "" if n_devices else "there is no GPU"
-    except ImportError:
-        reason = "CuPy is not installed (extras cuda12 and cuda13)"
-    except Exception as error:  # CuPy's own, by which it says that there is no driver or no device
-        reason = " ".join(str(error).split())
-    if reason and word == "cuda":
-        raise InputError(f"--device cuda: {reason}")
-    return "cpu" if reason else "cuda"
-
-
-def _again(config: Path | None, settings: list[str], path: Path, skip_invalid: bool) -> str:
-    """The command that goes on with a sweep."""
+def _again(config: Path | None, path: Path, options: dict[str, Any]) -> str:
+    """The command that goes on with a sweep. options: by name; False, None and [] are those not given."""
     import shlex
 
-    words = ["python", "-m", "theory_sim", "sweep", *([str(config)] if config else [])]
-    words += [word for setting in settings for word in ("--set", setting)]
-    words += ["--out", str(path), *(["--skip-invalid"] if skip_invalid else [])]
+    words = ["python", "-m", "theory_sim", "sweep", *([str(config)] if config else []), "--out", str(path)]
+    for name, value in options.items():
+        for given in filter(None, value if isinstance(value, list) else [value]):
+            words += [name] if given is True else [name, str(given)]
     return shlex.join(words)
 
 
@@ -141,6 +129,20 @@ def _write_more(store: SweepStore, exported: list[Path], plots: bool) -> list[Pa
             *exported,
             *save_default_plots(open_sweep(store.path), store.path.with_name(f"{store.path.stem}-plots")),
         ]
+
+
+def _note_what_differs(path: Path, definition: SweepDefinition, cluster: str | None, watch: Watch) -> None:
+    """Notes on what an estimate does not know: what is done already, and a cluster. InputError as a sweep's start."""
+    from theory_sim.sweep.execution import require_same
+    from theory_sim.sweep.store import UNDONE, SweepStore
+
+    if path.exists():
+        store = SweepStore(path)
+        require_same(store, definition)
+        n_done, n_chunks = int((store.marks() != UNDONE).sum()), store.layout.n_chunks
+        watch.note(f"{n_done:,} of {n_chunks:,} chunks of {path} are done; the estimate is of all")
+    if cluster is not None:
+        watch.note("the estimate is for cores of this machine, not for those of the cluster")
 
 
 def _print_estimate(definition: SweepDefinition, workers: int, device: str, as_json: bool) -> None:
