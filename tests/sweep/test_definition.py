@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,11 @@ GRIDS = [
     ("width", {"logspace": [1, 8, 7]}, [1, 2, 3, 4, 6, 8]),  # 1.4 and 2.8 are rounded and merged
     ("width", {"linspace": [8, 1, 3]}, [8, 4, 1]),
     ("n_steps", {"logspace": [1e1, 1e3, 3]}, [10, 100, 1000]),
+    ("n_steps", [1e3, 7], [1000, 7]),
+    ("alpha", {"linspace": [1, 2, 3.0]}, [1.0, 1.5, 2.0]),
     ("dim", {"range": [65, 257, 64]}, [65, 129, 193, 257]),
+    ("dim", {"range": [65.0, 2.57e2, 96.0]}, [65, 161, 257]),
+    ("seed", {"replicates": 3.0}, [0, 1, 2]),
     ("piece", {"range": [3, 5]}, [3, 4, 5]),
     ("seed", {"replicates": 3}, [0, 1, 2]),
     ("seed", {"replicates": 2, "first": 7}, [7, 8]),
@@ -99,7 +105,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "learning_rate in [run] and relative_rate in [grid] are given together",
     ),
     ({"grid": {"label": [1.0], "residual": [1.0]}}, "label in [grid] and residual in [grid]"),
-    ({"grid": {"alpha": 1.0}}, "grid.alpha = 1.0: allowed is a list"),
+    (
+        {"grid": {"alpha": 1.0}},
+        "grid.alpha = 1.0: allowed is a list, { linspace = ... }, { logspace = ... } (one fixed value belongs to",
+    ),
+    ({"grid": {"width": 1}}, "{ logspace = ... }, { range = ... } (one fixed"),
+    ({"grid": {"seed": 1}}, "{ range = ... }, { replicates = ... } (one fixed"),
+    ({"grid": {"loss": "mse"}}, "grid.loss = 'mse': allowed is a list of words (one fixed"),
     ({"grid": {"alpha": []}}, "grid.alpha = []"),
     ({"grid": {"alpha": [1.0, 2.0, 1]}}, "grid.alpha repeats 1.0"),
     ({"grid": {"alpha": [0.5, 1.0]}}, "alpha = 0.5: allowed is >= 1"),
@@ -114,7 +126,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"alpha": {"linspace": [1, 2, 0]}}}, "number of values of grid.alpha = 0"),
     ({"grid": {"alpha": {"linspace": [1, 2, 10**12]}}}, "number of values of grid.alpha = 1000000000000"),
     ({"grid": {"alpha": {"linspace": [1, 1 + 1e-14, 3]}}}, "two of the values are equal"),
-    ({"grid": {"label": {"logspace": [-1, 1, 3]}}}, "allowed are ends > 0"),
+    ({"grid": {"label": {"logspace": [-1, 1, 3]}}}, "allowed are ends > 0 (they are values, not exponents)"),
+    ({"grid": {"alpha": {"logspace": [0, 2, 3]}}}, "allowed are ends > 0 (they are values, not exponents)"),
+    ({"grid": {"alpha": {"linspace": [1, 2, 2.5]}}}, "number of values of grid.alpha = 2.5"),
     ({"grid": {"relative_residual": {"linspace": [-1, 1, 3]}}}, "relative_residual = 0.0: allowed is other than 0"),
     ({"grid": {"alpha": {"range": [1, 2, 1]}}}, "grid.alpha.range"),
     ({"grid": {"width": {"range": [4, 1, 1]}}}, "grid.width.range"),
@@ -124,7 +138,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"seed": {"replicates": 2, "first": 2**31 - 1}}}, "seed = 2147483648"),
     ({"grid": {"seed": {"replicates": 3, "last": 4}}}, "last beside replicates"),
     ({"sample": {"alpha": {"uniform": [1, 2]}}}, "[sample] without n"),
-    ({"sample": {"n": 4}}, "[sample] draws no key"),
+    ({"sample": {"n": 4}}, "nothing is drawn: [sample] has no key"),
     ({"sample": {"n": 0, "alpha": {"uniform": [1, 2]}}}, "sample.n = 0"),
     ({"sample": {"n": 100, "alpha": {"uniform": [1, 2]}}}, "a power of two, 64 or 128"),
     ({"sample": {"n": 4, "method": "soboll", "alpha": {"uniform": [1, 2]}}}, "sample.method = 'soboll'"),
@@ -140,7 +154,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"sample": {"n": 4, "alpha": {"choice": []}}}, "sample.alpha.choice = []"),
     ({"sample": {"n": 4, "alpha": {"choice": [1.0, 0.1]}}}, "alpha = 0.1: allowed is >= 1"),
     ({"sample": {"n": 4, "loss": {"uniform": [0, 1]}}}, "{ choice = [words] }"),
-    ({"sample": {"n": 64, "alpha": {"uniform": [0.5, 2]}}}, "allowed is >= 1"),  # half of the drawn values are not
+    ({"sample": {"n": 64, "alpha": {"uniform": [0.5, 2]}}}, "sample.alpha draws alpha = 0.5"),  # a third of the values
+    ({"sample": {"n": 64, "alpha": {"uniform": [0.5, 2]}}}, "allowed is >= 1 (the law reaches outside)"),
+    ({"sample": {"n": 64, "alpha": {"normal": [1, 1]}}}, "allowed is >= 1 (the law reaches outside: min and max bound"),
+    ({"sample": {"n": 64, "alpha": {"uniform": [1, 2], "min": 1}}}, "min and max beside normal and lognormal only"),
+    ({"sample": {"n": 64, "alpha": {"min": 1, "max": 2}}}, "allowed is one law"),
+    ({"sample": {"n": 64, "alpha": {"normal": [1, 1], "min": 2, "max": 1}}}, "allowed are numbers min < max"),
+    ({"sample": {"n": 64, "alpha": {"normal": [1, 1], "min": float("nan")}}}, "allowed are numbers min < max"),
+    ({"sample": {"n": 64, "width": {"normal": [9, 1], "min": 1.5}}}, "allowed are whole numbers min < max"),
+    ({"sample": {"n": 64, "alpha": {"normal": [1, 1], "min": 9}}}, "with probability 6.7e-16: allowed is >= 1e-06"),
+    ({"sample": {"n": 64, "alpha": {"lognormal": [1, 1], "max": 0}}}, "with probability 0: allowed is >= 1e-06"),
+    ({"sample": {"n": 2**26, "alpha": {"uniform": [1, 2]}}}, "sample.n = 67108864: allowed is <= 10000000, as every"),
     ({"sample": {"n": 64, "width": {"normal": [2, 2]}}}, "allowed is >= 1"),
     ({"sample": {"n": 64, "width": {"lognormal": [2, 1e3]}}}, "sample.width draws inf"),
     ({"sample": {"n": 64, "alpha": {"lognormal": [2, 1e3]}}}, "alpha = "),
@@ -149,6 +173,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"alpha": [1.0]}, "record": {"steps": []}}, "record.steps = []"),
     ({"grid": {"alpha": [1.0]}, "record": {"steps": [0, 5, 5]}}, "ascending steps"),
     ({"grid": {"alpha": [1.0]}, "record": {"steps": [0, 1.5]}}, "record.steps = 1.5"),
+    (
+        {"grid": {"alpha": [1.0]}, "record": {"steps": [0, 301]}},
+        "record.steps = 301: allowed is <= 300, the largest n_steps",
+    ),
+    ({"grid": {"n_steps": [9, 20, 3]}, "record": {"steps": [9, 21]}}, "record.steps = 21: allowed is <= 20"),
     ({"grid": {"alpha": [1.0]}, "record": {"spectra": "all"}}, "none, power, complex"),
 ]
 
@@ -217,16 +246,34 @@ def test_defaults_are_those_of_one_run(document: dict[str, Any]) -> None:
             assert (absent and expected is None) or found == expected, name
 
 
+@dataclass(frozen=True)
+class _Conditioned:
+    """A distribution, given that the value is not among the smallest ones, which have the probability `below`."""
+
+    distribution: Any
+    below: float
+
+    def cdf(self, values: NDArray) -> NDArray:
+        return np.asarray((self.distribution.cdf(values) - self.below) / (1 - self.below))
+
+
 # law, SciPy's distribution of the same name, and one that is a little off
 CONTINUOUS = [
     (Law("uniform", (1.5, 4.0)), stats.uniform(1.5, 2.5), stats.uniform(1.5, 2.6)),
     (Law("loguniform", (0.1, 10.0)), stats.loguniform(0.1, 10.0), stats.loguniform(0.1, 11.0)),
     (Law("normal", (3.0, 0.5)), stats.norm(3.0, 0.5), stats.norm(3.0, 0.51)),
     (Law("lognormal", (3.0, 0.5)), stats.lognorm(0.5, scale=3.0), stats.lognorm(0.5, scale=3.05)),
+    (Law("normal", (1.0, 1.0), (1.0, 3.0)), stats.truncnorm(0, 2, 1.0, 1.0), stats.truncnorm(0, 2.1, 1.0, 1.0)),
+    (Law("normal", (1.0, 1.0), (4.0, math.inf)), stats.truncnorm(3, np.inf, 1.0, 1.0), stats.norm(1.0, 1.0)),
+    (
+        Law("lognormal", (3.0, 0.5), (3.0, math.inf)),
+        _Conditioned(stats.lognorm(0.5, scale=3.0), 0.5),
+        _Conditioned(stats.lognorm(0.5, scale=3.05), 0.5),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("law", "distribution", "other"), CONTINUOUS, ids=[row[0].kind for row in CONTINUOUS])
+@pytest.mark.parametrize(("law", "distribution", "other"), CONTINUOUS, ids=[str(row[0]) for row in CONTINUOUS])
 def test_laws_are_those_of_scipy(law: Law, distribution: Any, other: Any) -> None:
     """A Latin hypercube has one point in every n-th part of the probability: exactly one, by the right law only."""
     n = 1000
@@ -262,6 +309,9 @@ def test_laws_stay_within_their_ends() -> None:
     low, high = Law("loguniform", (1.0, 7.0)).draw("alpha", u)
     assert 1.0 <= low < high <= 7.0
     assert np.isfinite(Law("normal", (0.0, 1.0)).draw("label", u)).all()
+    low, high = Law("normal", (1.0, 1.0), (1.0, 3.0)).draw("alpha", u)
+    assert 1.0 <= low < high <= 3.0
+    assert Law("normal", (5.0, 9.0), (2.0, 7.0)).draw("width", u).tolist() == [2, 7]
 
 
 def test_drawn_numbers_have_as_many_digits_as_those_of_a_grid() -> None:
@@ -310,7 +360,13 @@ def test_the_networks_seed_can_be_drawn() -> None:
     assert parse_sweep({"sample": {"n": 4, "seed": 9, "alpha": {"uniform": [1, 2]}}}).fixed["seed"] == 0
 
 
-@pytest.mark.parametrize("document", [*DEFAULTS, {"sample": {"n": 4, "seed": {"integers": [0, 9]}}}])
+DRAWN: list[dict[str, Any]] = [
+    {"sample": {"n": 4, "seed": {"integers": [0, 9]}}},
+    {"sample": {"n": 4.0, "alpha": {"normal": [1, 1], "min": 1}, "width": {"lognormal": [9, 1], "min": 2, "max": 1e2}}},
+]
+
+
+@pytest.mark.parametrize("document", [*DEFAULTS, *DRAWN])
 def test_toml_round_trip(tmp_path: Path, document: dict[str, Any]) -> None:
     sweep = parse_sweep(document)
     file = tmp_path / "resolved.toml"
@@ -366,6 +422,25 @@ def test_a_sample_of_nothing_is_dropped_by_settings(path: Path) -> None:
     assert [d.name for d in sweep.dimensions] == ["seed", "cutoff", "learning_rate", "n_steps"]
     fresh = load_sweep(path, ["grid.weight_scale=[1.0]", "grid.alpha=[1]", "loss=mse"])
     assert fresh.sampling is None
+    other = load_sweep(path, ["weight_scale=1", "alpha=1", "loss=mse", "sample.width={integers=[1, 9]}"])
+    assert other.sampling is not None
+    assert (list(other.sampling.laws), other.sampling.n) == (["width"], 8)
+
+
+def test_a_sample_that_is_asked_for_is_never_dropped(tmp_path: Path, path: Path) -> None:
+    fixed = ["weight_scale=1", "alpha=1", "loss=mse"]
+    empty = tmp_path / "empty.toml"
+    empty.write_text("[sample]\nn = 4\n[grid]\nalpha = [1.0, 2.0]\n")
+    for file, settings in (
+        (None, ["sample.n=100"]),
+        (path, [*fixed, "sample.n=16"]),
+        (path, ["sample.n=16", *fixed]),
+        (empty, ["width=3"]),
+    ):
+        with pytest.raises(InputError, match=r"nothing is drawn: \[sample\] has no key"):
+            load_sweep(file, settings)
+    for settings in itertools.permutations(["sample.n=4", "sample.width={integers=[1, 9]}"]):
+        assert load_sweep(None, settings).shape[0] == 4
 
 
 @pytest.mark.parametrize(
@@ -375,6 +450,9 @@ def test_a_sample_of_nothing_is_dropped_by_settings(path: Path) -> None:
         ("gird.alpha=[1]", "unknown section 'gird': did you mean grid"),
         ("grid.alhpa=[1]", "unknown key in [grid] 'alhpa'"),
         ("grid.alpha=1", "grid.alpha = 1: allowed is a list"),
+        ("grid.alpha=[1,2", "'[1,2' is not TOML: Unclosed array"),
+        ("grid.loss=[mse, logistic]", "'[mse, logistic]' is not TOML: Invalid value (at line 1, column 12)"),
+        ("sample.alpha={uniform=[1, 2]", "is not TOML: Unclosed inline table"),
         ("record.step=1", "unknown key in [record] 'step'"),
         ("alpha", "allowed is key=value"),
         ("alpha=[1, 2]", "alpha = [1, 2]"),
@@ -446,7 +524,14 @@ def test_swept_keys_without_effect_are_named() -> None:
         "sharpness (only with activation = softplus or squareplus or leaky_softplus)",
     ]
     mixed = parse_sweep({"grid": {"sharpness": [1, 2.0], "activation": ["relu", "softplus"]}})
-    assert mixed.without_effect() == []
+    assert mixed.without_effect() == [
+        "sharpness at 50% of the points (only with activation = softplus or squareplus or leaky_softplus)"
+    ]
+    attacked = parse_sweep({"grid": {"attack_ball": ["l2", "linf"], "attack": ["fgm", "pgd", "fgsm"], "seed": [1, 2]}})
+    assert attacked.without_effect() == ["attack_ball at 66.7% of the points (only with attack = pgd)"]
+    drawn = {"sample": {"n": 4, "attack": {"choice": ["fgm", "pgd"]}}, "grid": {"attack_steps": [1, 2]}}
+    assert parse_sweep(drawn).without_effect() == ["attack_steps at 50% of the points (only with attack = pgd)"]
+    assert parse_sweep({"grid": {"sharpness": [1, 2.0]}, "run": {"activation": "softplus"}}).without_effect() == []
 
 
 def test_number_of_records() -> None:

@@ -7,6 +7,7 @@ dimension `sample`) and [record]; default.toml beside this file is a commented e
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from theory_sim.configuration import (
 )
 from theory_sim.errors import InputError, require
 from theory_sim.sweep.differences import differences
-from theory_sim.sweep.laws import LARGEST_SWEEP, METHODS, grid_values, parse_law, whole
+from theory_sim.sweep.laws import LARGEST_SAMPLE, LARGEST_SWEEP, METHODS, grid_values, parse_law, whole
 from theory_sim.sweep.points import ORDER, SAMPLE, Dimension, Recording, Sampling, SweepDefinition
 
 __all__ = ["Dimension", "Recording", "Sampling", "SweepDefinition", "differences", "load_sweep", "parse_sweep"]
@@ -41,25 +42,42 @@ def load_sweep(path: Path | None = None, settings: Sequence[str] = ()) -> SweepD
     """The sweep of a TOML file (None: the default one), changed by `settings` "key=value" in their order.
 
     A plain key, or "run.key", fixes that key and takes it, or its alternative, out of wherever the file gives it;
-    "grid.key", "sample.key" and "record.key" replace an entry of that section. Raises InputError as `parse_sweep`.
+    "grid.key", "sample.key" and "record.key" replace an entry of that section. [sample] goes with its last key, unless
+    a setting asks for it. Raises InputError as `parse_sweep`, and on a list or a table that is no TOML.
     """
     document = read_toml(path if path is not None else DEFAULT)
     _require_sections(document)
+    drawn = _drawn(document)
+    options = False
     for setting in settings:
         name, text = split_setting(setting)
         section, dot, key = name.rpartition(".")
         if dot:
             require_known(section, SECTIONS, "section")
+            _require_toml(setting, text)
         _replace(document, section or "run", key, text)
+        options |= section == SAMPLE and key in SAMPLING
+    if drawn and not _drawn(document) and not options:
+        document.pop(SAMPLE)  # settings took every drawn key out of it
     return parse_sweep(document)
+
+
+def _require_toml(setting: str, text: str) -> None:
+    """Raise InputError if the text of a setting begins a list or a table but is no TOML; words need no quotes."""
+    if text.startswith(("[", "{")):
+        try:
+            tomllib.loads(setting)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"--set {setting!r}: {text!r} is not TOML: {error}") from None
 
 
 def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
     """The sweep of a TOML document.
 
     Raises InputError on an unknown section or key, a value that its key does not allow, a key given twice, two keys
-    that are alternatives, a sweep over nothing or over more than LARGEST_SWEEP points, and on what cannot be drawn by
-    its scalars where that is asked for.
+    that are alternatives, a sweep over nothing or over more than LARGEST_SWEEP points, more than LARGEST_SAMPLE drawn
+    ones, a recorded step beyond the end of every run, and on what cannot be drawn by its scalars where that is asked
+    for.
     """
     _require_sections(document)
     run, grid, sample, record = (document.get(section, {}) for section in SECTIONS)
@@ -78,8 +96,16 @@ def parse_sweep(document: Mapping[str, Any]) -> SweepDefinition:
         _recording(record),
         sampling,
     )
+    _require_recorded(definition)
     _require_scalars(definition)
     return _with_defaults(definition)
+
+
+def _require_recorded(definition: SweepDefinition) -> None:
+    """A step beyond the end of some points is NaN there; beyond that of every point it is a mistake."""
+    steps, longest = definition.recording.steps, int(definition.values("n_steps").max())
+    if isinstance(steps, tuple):
+        require(steps[-1] <= longest, f"record.steps = {steps[-1]}: allowed is <= {longest}, the largest n_steps")
 
 
 def _require_scalars(definition: SweepDefinition) -> None:
@@ -127,6 +153,10 @@ def _is_drawn(key: str, entry: Any) -> bool:
     return key not in SAMPLING or (key == "seed" and isinstance(entry, dict))
 
 
+def _drawn(document: Mapping[str, Any]) -> list[str]:
+    return [key for key, entry in document.get(SAMPLE, {}).items() if _is_drawn(key, entry)]
+
+
 def _require_once(*sections: Mapping[str, Any]) -> None:
     """Raise InputError if a key, or two alternatives, are given by [run], [grid] and [sample] together."""
     given: list[tuple[str, str]] = []
@@ -150,18 +180,22 @@ def _replace(document: dict[str, Any], section: str, key: str, text: str) -> Non
                     document.get(other, {}).pop(name, None)
     document.setdefault(section, {})[key] = value
     _require_sections(document)
-    if not any(_is_drawn(name, entry) for name, entry in document.get(SAMPLE, {}).items()):
-        document.pop(SAMPLE, None)
 
 
 def _sampling(section: Mapping[str, Any]) -> Sampling:
     laws = {key: parse_law(key, entry) for key, entry in section.items() if _is_drawn(key, entry)}
-    require(bool(laws), "[sample] draws no key: allowed is at least one key with a law")
+    require(bool(laws), "nothing is drawn: [sample] has no key (allowed is at least one, with a law)")
     given = SAMPLING | {key: value for key, value in section.items() if key not in laws}
     n, method, seed = (given[key] for key in SAMPLING)
     require(n is not None, "[sample] without n: allowed is n = number of points")
     require(method in METHODS, f"sample.method = {method!r}: allowed are {', '.join(METHODS)}")
-    return Sampling(whole("sample.n", n, 1), method, whole("sample.seed", seed, 0, 2**63 - 1), laws)
+    n = whole("sample.n", n, 1)
+    require(
+        n <= LARGEST_SAMPLE,
+        f"sample.n = {n}: allowed is <= {LARGEST_SAMPLE}, as every drawn value is held in memory (a [grid] beside it "
+        "multiplies the points)",
+    )
+    return Sampling(n, method, whole("sample.seed", seed, 0, 2**63 - 1), laws)
 
 
 def _recording(section: Mapping[str, Any]) -> Recording:

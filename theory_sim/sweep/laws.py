@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theory_sim.configuration import check_value, key_types, require_known
+from theory_sim.configuration import check_value, is_whole, key_types, require_known
 from theory_sim.errors import InputError, require
 
 LARGEST_SWEEP = 10**9
 LARGEST_GRID = 10**6  # spaced values of one key
+LARGEST_SAMPLE = 10**7  # unlike a grid's, every drawn value of every point is held in memory
+SMALLEST_PROBABILITY = 1e-6  # between the bounds of a law: float64 has too few probabilities close to 1 for less
 SPACED = ("linspace", "logspace", "range", "replicates")
 METHODS = ("random", "sobol", "halton", "latin-hypercube")
 DIGITS = 12  # of a spaced value: `.sel(alpha=1.2)` finds it, and no two machines differ in it
@@ -28,7 +30,7 @@ def is_number(value: Any) -> bool:
 
 def whole(name: str, value: Any, least: int, most: int = LARGEST_SWEEP) -> int:
     """`value` as a whole number. Raises InputError naming `name` unless it is one in least ... most."""
-    good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    good = is_whole(value) and least <= value <= most
     require(good, f"{name} = {value!r}: allowed is a whole number {least} ... {most}")
     return int(value)
 
@@ -51,19 +53,26 @@ def grid_values(name: str, entry: Any) -> NDArray:
         repeated = [str(value) for value, count in Counter(values).items() if count > 1]
         require(not repeated, f"grid.{name} repeats {', '.join(repeated[:3])}: allowed is each value once")
         return as_column(name, values)
-    forms = ", ".join(f"{{ {form} = ... }}" for form in SPACED)
+    allowed = "a list of words" if str in key_types()[name] else f"a list, {_forms(name)}"
     require(
         isinstance(entry, dict) and bool(entry),
-        f"grid.{name} = {entry!r}: allowed is a list, {forms} (one fixed value belongs to [run])",
+        f"grid.{name} = {entry!r}: allowed is {allowed} (one fixed value belongs to [run])",
     )
+    require(str not in key_types()[name], f"grid.{name} = {entry!r}: allowed is {allowed}")
     form = next((key for key in entry if key in SPACED), next(iter(entry)))
     require_known(form, SPACED, f"form of grid.{name}")
     extra = [key for key in entry if key != form and (form, key) != ("replicates", "first")]
     require(not extra, f"grid.{name} = {entry!r}: {' and '.join(extra)} beside {form} is not allowed")
-    require(str not in key_types()[name], f"grid.{name} = {entry!r}: allowed is a list of words")
     if form == "replicates":
         return _replicates(name, entry)
     return _range(name, entry[form]) if form == "range" else _spaced(name, form, entry[form])
+
+
+def _forms(name: str) -> str:
+    """The forms of spaced values that a key can have, in words."""
+    whole_numbers = int in key_types()[name]
+    unfit = {"range": not whole_numbers, "replicates": name != "seed"}
+    return ", ".join(f"{{ {form} = ... }}" for form in SPACED if not unfit.get(form))
 
 
 def _replicates(name: str, entry: Mapping[str, Any]) -> NDArray:
@@ -75,13 +84,13 @@ def _replicates(name: str, entry: Mapping[str, Any]) -> NDArray:
 
 
 def _range(name: str, given: Any) -> NDArray:
-    good = isinstance(given, list) and len(given) in (2, 3) and all(type(value) is int for value in given)
+    good = isinstance(given, list) and len(given) in (2, 3) and all(map(is_whole, given))
     require(
         good and int in key_types()[name] and given[0] <= given[1] and (len(given) == 2 or given[2] > 0),
         f"grid.{name}.range = {given!r}: allowed is [first, last, step > 0] in whole numbers, for keys that are such",
     )
     first, last = check_value(name, given[0]), check_value(name, given[1])
-    step = given[2] if len(given) == 3 else 1
+    step = int(given[2]) if len(given) == 3 else 1
     whole(f"number of values of grid.{name}", (last - first) // step + 1, 1, LARGEST_GRID)
     return np.arange(first, last + 1, step, dtype=np.int64)
 
@@ -89,10 +98,11 @@ def _range(name: str, given: Any) -> NDArray:
 def _spaced(name: str, form: str, given: Any) -> NDArray:
     good = isinstance(given, list) and len(given) == 3 and all(is_number(value) for value in given)
     require(good, f"grid.{name}.{form} = {given!r}: allowed is [first, last, number of values]")
-    first, last = (_end(name, value) for value in given[:2])
+    positive = form == "linspace" or min(given[:2]) > 0
+    require(positive, f"grid.{name}.logspace = {given!r}: allowed are ends > 0 (they are values, not exponents)")
+    first, last = (float(check_value(name, value)) for value in given[:2])
     n = whole(f"number of values of grid.{name}", given[2], 1, LARGEST_GRID)
     require(n == 1 or first != last, f"grid.{name}.{form} = {given!r}: allowed are two different ends")
-    require(form == "linspace" or min(first, last) > 0, f"grid.{name}.logspace = {given!r}: allowed are ends > 0")
     if form == "linspace":
         values = np.linspace(first, last, n)
         values[np.abs(values) < 10.0**-DIGITS * np.abs(values).max()] = 0.0  # 0 itself, missed by a rounding
@@ -106,14 +116,6 @@ def _spaced(name: str, form: str, given: Any) -> NDArray:
         require(len(np.unique(column)) == n, f"grid.{name}.{form} = {given!r}: two of the values are equal")
     check_range(name, column)
     return column
-
-
-def _end(name: str, value: float) -> float:
-    """An end of spaced values: a whole-number key takes 1e3 for 1000."""
-    if int in key_types()[name] and isinstance(value, float):
-        require(value.is_integer(), f"{name} = {value}: allowed is a whole number")
-        value = int(value)
-    return float(check_value(name, value))
 
 
 def check_range(name: str, column: NDArray) -> None:
@@ -132,10 +134,14 @@ def check_range(name: str, column: NDArray) -> None:
 
 @dataclass(frozen=True)
 class Law:
-    """The marginal law of a drawn key. kind: of LAWS; given: its parameters, or the values of a choice."""
+    """The marginal law of a drawn key. kind: of LAWS; given: its parameters, or the values of a choice.
+
+    bounds: of a law of BOUNDED, which is then the law under the condition that the value lies between them.
+    """
 
     kind: str
     given: tuple[Any, ...]
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def draw(self, name: str, uniform: NDArray) -> NDArray:
         """Values of the key `name` from numbers uniform in [0, 1), by the inverse distribution function; checked.
@@ -143,7 +149,8 @@ class Law:
         Numbers are rounded: for a whole-number key, and else to DIGITS, as those of a grid. Raises InputError on a
         value that the key does not allow.
         """
-        u = np.clip(uniform, 2.0**-54, 1 - 2.0**-53)
+        below, above = self.probabilities() if self.kind in BOUNDED else (0.0, 1.0)
+        u = np.clip(below + (above - below) * uniform, 2.0**-54, 1 - 2.0**-53)
         if self.kind == "choice":
             return as_column(name, list(self.given))[(u * len(self.given)).astype(np.int64)]
         with np.errstate(over="ignore"):  # an infinite value is refused below
@@ -153,10 +160,18 @@ class Law:
             column = np.rint(column).astype(np.int64)
         else:
             column = _rounded(column)
-            if self.kind in ("uniform", "loguniform"):
-                column = np.clip(column, *self.given)
-        check_range(name, column)
+            column = np.clip(column, *(self.given if self.kind in ("uniform", "loguniform") else self.bounds))
+        try:
+            check_range(name, column)
+        except InputError as error:
+            more = ": min and max bound it" if self.kind in BOUNDED else ""
+            raise InputError(f"sample.{name} draws {error} (the law reaches outside{more})") from None
         return column
+
+    def probabilities(self) -> tuple[float, float]:
+        """Of a law of BOUNDED: the probabilities of a value below its lower and below its upper bound."""
+        low, high = (float(BOUNDED[self.kind](bound, *self.given)) for bound in self.bounds)
+        return low, high
 
 
 def _rounded(column: NDArray) -> NDArray[np.float64]:
@@ -178,6 +193,20 @@ INVERSES: dict[str, Callable[..., NDArray]] = {
     "integers": lambda u, low, high: np.minimum(low + np.floor(u * (high - low + 1)), high),
 }
 LAWS = (*INVERSES, "choice")
+
+
+def _below(bound: float, mean: float, deviation: float) -> float:
+    from scipy.special import ndtr
+
+    return float(ndtr((bound - mean) / deviation))
+
+
+BOUNDED: dict[str, Callable[..., float]] = {  # the distribution functions of laws that can be bounded
+    "normal": _below,
+    "lognormal": lambda bound, median, deviation: (
+        _below(math.log(bound) - math.log(median), 0.0, deviation) if bound > 0 else 0.0
+    ),
+}
 _PARAMETERS = {
     "uniform": "[low, high] with low < high",
     "loguniform": "[low, high] with 0 < low < high",
@@ -188,13 +217,19 @@ _PARAMETERS = {
 
 
 def parse_law(name: str, entry: Any) -> Law:
-    """The law of the key `name` by its entry in [sample], { law = [parameters] }. Raises InputError otherwise."""
-    require(
-        isinstance(entry, dict) and len(entry) == 1,
-        f"sample.{name} = {entry!r}: allowed is one law, {', '.join(f'{{ {law} = [...] }}' for law in LAWS)}",
-    )
-    (kind, given), *_ = entry.items()
+    """The law of the key `name` by its entry in [sample], { law = [parameters] }, of BOUNDED also with min and max.
+
+    Raises InputError on anything else, and on bounds between which the law hardly ever lies.
+    """
+    kinds = [key for key in entry if key not in ("min", "max")] if isinstance(entry, dict) else []
+    forms = ", ".join(f"{{ {law} = [...] }}" for law in LAWS)
+    require(len(kinds) == 1, f"sample.{name} = {entry!r}: allowed is one law, {forms}")
+    kind, given = kinds[0], entry[kinds[0]]
     require_known(kind, LAWS, f"law of sample.{name}")
+    require(
+        len(entry) == 1 or kind in BOUNDED,
+        f"sample.{name} = {entry!r}: allowed are min and max beside {' and '.join(BOUNDED)} only",
+    )
     if kind == "choice":
         require(isinstance(given, list) and len(given) > 0, f"sample.{name}.choice = {given!r}: allowed is a list")
         return Law(kind, tuple(check_value(name, value) for value in given))
@@ -204,11 +239,29 @@ def parse_law(name: str, entry: Any) -> Law:
     first, second = map(float, given)
     require(math.isfinite(first) and math.isfinite(second) and max(abs(first), abs(second)) <= 1e50, allowed)
     if kind == "integers":
-        require(all(isinstance(value, int) for value in given) and first <= second < 2**53, allowed)
-        return Law(kind, tuple(given))
+        require(all(map(is_whole, given)) and first <= second < 2**53, allowed)
+        return Law(kind, tuple(map(int, given)))
     require(kind not in ("loguniform", "lognormal") or first > 0, allowed)
     require(second > (first if kind in ("uniform", "loguniform") else 0), allowed)
-    return Law(kind, (first, second))
+    if len(entry) == 1:
+        return Law(kind, (first, second))
+    return _bounded(name, entry, Law(kind, (first, second)))
+
+
+def _bounded(name: str, entry: Mapping[str, Any], law: Law) -> Law:
+    fits = is_whole if int in key_types()[name] else is_number
+    bounds = [entry[key] for key in ("min", "max") if key in entry]
+    good = all(fits(bound) and abs(bound) <= 1e50 for bound in bounds) and bounds == sorted(set(bounds))
+    numbers = "whole numbers" if fits is is_whole else "numbers"
+    require(good, f"sample.{name} = {entry!r}: allowed are {numbers} min < max")
+    bounded = replace(law, bounds=(float(entry.get("min", -math.inf)), float(entry.get("max", math.inf))))
+    below, above = bounded.probabilities()
+    require(
+        above - below >= SMALLEST_PROBABILITY,
+        f"sample.{name} = {entry!r}: the law lies between min and max with probability {above - below:.2g}: "
+        f"allowed is >= {SMALLEST_PROBABILITY:g}",
+    )
+    return bounded
 
 
 def draw_uniform(method: str, n: int, n_columns: int, seed: int) -> NDArray[np.float64]:

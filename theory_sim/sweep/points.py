@@ -44,12 +44,11 @@ class Recording:
     def __post_init__(self) -> None:
         if isinstance(self.steps, tuple):
             require(len(self.steps) > 0, "record.steps = []: allowed is a number of records, or a list of steps")
-            for step in self.steps:
-                whole("record.steps", step, 0)
+            object.__setattr__(self, "steps", tuple(whole("record.steps", step, 0) for step in self.steps))
             ascend = all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False))
             require(ascend, f"record.steps = {_toml(self.steps)}: allowed are ascending steps")
         else:
-            whole("record.steps", self.steps, 1, 10**7)
+            object.__setattr__(self, "steps", whole("record.steps", self.steps, 1, 10**7))
         require(self.spectra in SPECTRA, f"record.spectra = {self.spectra!r}: allowed are {', '.join(SPECTRA)}")
         require(self.draw in DRAWS, f"record.draw = {self.draw!r}: allowed are {', '.join(DRAWS)}")
         require(
@@ -157,12 +156,20 @@ class SweepDefinition:
         return out
 
     def without_effect(self) -> list[str]:
-        """The swept keys that do nothing at any point, each as "alpha (only with source = power-law)"."""
+        """The swept keys that do nothing at some or all points.
+
+        Each as "alpha (only with source = power-law)", or "alpha at 50% of the points (only ...)" where another swept
+        key decides it.
+        """
         idle = []
         for key in self._swept:
             condition, words = only_with(key)
-            if condition and not set(words) & set(self.values(condition).tolist()):
-                idle.append(f"{key} (only with {condition} = {' or '.join(words)})")
+            if not condition:
+                continue
+            share = 1.0 - float(np.isin(self.values(condition), words).mean())
+            if share > 0:
+                where = f" at {100 * share:.3g}% of the points" if share < 1 else ""
+                idle.append(f"{key}{where} (only with {condition} = {' or '.join(words)})")
         return idle
 
     def toml(self) -> str:
@@ -179,7 +186,7 @@ class SweepDefinition:
             given = {"seed": self.sampling.seed} if "seed" not in self.sampling.laws else {}
             lines += [f"{key} = {value}" for key, value in given.items()]
             laws = self.sampling.laws.items()
-            lines += [f"{key} = {{ {law.kind} = {_toml(list(law.given))} }}" for key, law in laws]
+            lines += [f"{key} = {_law_toml(law)}" for key, law in laws]
         steps = self.recording.steps
         lines += ["", "[record]", f"steps = {_toml(list(steps) if isinstance(steps, tuple) else steps)}"]
         lines += [f"spectra = {_toml(self.recording.spectra)}", f"draw = {_toml(self.recording.draw)}"]
@@ -196,6 +203,12 @@ def _present(key: str, value: Any) -> Any:
 def _toml(value: Any) -> str:
     """A number, a word or a list of them: JSON writes them as TOML does."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _law_toml(law: Law) -> str:
+    bounds = zip(("min", "max"), law.bounds, strict=True)
+    entries = {law.kind: list(law.given)} | {name: bound for name, bound in bounds if math.isfinite(bound)}
+    return f"{{ {', '.join(f'{key} = {_toml(value)}' for key, value in entries.items())} }}"
 
 
 def _grid_toml(dimension: Dimension) -> str:
