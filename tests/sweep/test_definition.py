@@ -439,8 +439,8 @@ def test_a_sample_that_is_asked_for_is_never_dropped(tmp_path: Path, path: Path)
     ):
         with pytest.raises(InputError, match=r"nothing is drawn: \[sample\] has no key"):
             load_sweep(file, settings)
-    for settings in itertools.permutations(["sample.n=4", "sample.width={integers=[1, 9]}"]):
-        assert load_sweep(None, settings).shape[0] == 4
+    for both in itertools.permutations(["sample.n=4", "sample.width={integers=[1, 9]}"]):
+        assert load_sweep(None, both).shape[0] == 4
 
 
 @pytest.mark.parametrize(
