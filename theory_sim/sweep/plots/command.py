@@ -34,6 +34,9 @@ def plot(
         Path | None,
         typer.Option(help="FILE.png, .pdf or .svg; a folder for the default ones.", show_default="beside the store"),
     ] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--format", help="png, pdf or svg, where --out names no file.", show_default="png")
+    ] = None,
     values: Annotated[bool, typer.Option("--values", help="List what can be drawn and over what, and stop.")] = False,
 ) -> None:
     """Draw any value of a sweep over its parameters; without --value, the default pictures.
@@ -45,14 +48,25 @@ def plot(
     from theory_sim.sweep.store import open_sweep, reading
 
     if value is None and not values:
-        given = [f"--{name}" for name, option in (("x", x), ("y", y), ("hue", hue), ("facet", facet)) if option]
+        options = {
+            "--x": x, "--y": y, "--hue": hue, "--facet": facet, "--row": row, "--over": over, "--statistic": statistic,
+            "--log-x": log_x, "--log-y": log_y, "--log-value": log_value,
+        }  # fmt: skip
+        given = [name for name, option in options.items() if option not in (None, [])]
         if given:
             raise InputError(f"{' and '.join(given)} without --value: allowed is --value NAME (--values lists them)")
+        if out is not None and out.suffix in PLOT_SUFFIXES:
+            raise InputError(f"--out {out} without --value: allowed is a folder (--format for their kind)")
     elif value is not None and x is None:
         raise InputError(f"--value {value} without --x: allowed is --x PARAMETER (--values lists them)")
+    if suffix is not None and f".{suffix}" not in PLOT_SUFFIXES:
+        raise InputError(f"--format {suffix}: allowed are {', '.join(word[1:] for word in PLOT_SUFFIXES)}")
+    ending = f".{suffix or 'png'}"
     target = out
     if value is not None:
-        target = out or store.with_name(f"{store.stem}-{value.replace(':', '-')}.png")
+        if out is not None and suffix is not None:
+            raise InputError(f"--format {suffix} with --out {out}: allowed is one of them")
+        target = out or store.with_name(f"{store.stem}-{value.replace(':', '-')}{ending}")
         check_target("--out", target, PLOT_SUFFIXES)
 
     dataset = open_sweep(store, note=lambda line: typer.echo(f"note: {line}", err=True))
@@ -64,9 +78,11 @@ def plot(
         return
     if value is None or x is None or target is None:
         from theory_sim.sweep.plots.defaults import save_default_plots
+        from theory_sim.sweep.plots.selection import select as selected
 
         with reading(store):
-            written = save_default_plots(dataset, out or store.with_name(f"{store.stem}-plots"))
+            part, _ = selected(dataset, select or [])
+            written = save_default_plots(part, out or store.with_name(f"{store.stem}-plots"), ending)
     else:
         from theory_sim.picture_style import save_figure
         from theory_sim.sweep.plots.generic import Request, plot_values

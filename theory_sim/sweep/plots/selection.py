@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from theory_sim.errors import InputError, require
 from theory_sim.sweep.plots.labels import setting_text, value_text
 from theory_sim.sweep.plots.quantities import require_parameter
 
+LEAST_DIGITS = 3  # by which a number is typed: as many as captions and messages show
 SHOWN = 8  # values named in a message
 
 
@@ -56,17 +58,36 @@ def coordinate(dataset: xr.Dataset, key: str) -> NDArray[np.generic]:
 
 
 def _positions(key: str, values: NDArray[np.generic], text: str) -> NDArray[np.intp]:
-    """Where a value lies; a number matches to the digits that anyone would type."""
-    if values.dtype.kind in "iuf":
-        found = np.flatnonzero(np.isclose(values.astype(np.float64), _number(key, text), rtol=5e-3, atol=0))
-        if len(found) > 1:  # a dense list: the nearest only
-            exact = values[found].astype(np.float64)
-            nearest = exact[np.argmin(np.abs(exact - float(text)))]
-            found = found[exact == nearest]
+    """Where a value lies: a word or a whole number exactly, another number to the digits typed, three at least."""
+    if values.dtype.kind in "iu":
+        found = np.flatnonzero(values == _whole(key, text))
+    elif values.dtype.kind == "f":
+        found = _nearest(key, values, text)
     else:
         found = np.flatnonzero(values == text)
     require(found.size > 0, f"--select {key}={text}: not among the values swept; allowed is {_allowed(values)}")
     return found
+
+
+def _nearest(key: str, values: NDArray[np.generic], text: str) -> NDArray[np.intp]:
+    """Where a number lies; raises InputError if several different ones are the same to the digits typed."""
+    number = _number(key, text)
+    exact = np.flatnonzero(values == number)
+    if exact.size or not np.isfinite(number):
+        return exact
+    digits = max(len(Decimal(text).as_tuple().digits), LEAST_DIGITS)
+    different, inverse = np.unique(values, return_inverse=True)
+    same = [i for i, value in enumerate(different.tolist()) if float(f"{value:.{digits}g}") == number]
+    several = ", ".join(f"{value:.12g}" for value in different[same].tolist())
+    require(len(same) <= 1, f"--select {key}={text}: is any of {several}, allowed is one of them with all its digits")
+    return np.flatnonzero(np.isin(inverse, same))
+
+
+def _whole(key: str, text: str) -> int | None:
+    """The whole number typed, None for another number; not by way of a float, which has fewer digits than a seed."""
+    _number(key, text)
+    number = Decimal(text)
+    return int(number) if number.is_finite() and number == number.to_integral_value() else None
 
 
 def _number(key: str, text: str) -> float:
