@@ -88,9 +88,7 @@ class _Cost:
     scratch: int
 
 
-def _calibrate(
-    definition: SweepDefinition, contents: Contents, layout: Layout, device: str, compute: Compute
-) -> _Cost:
+def _calibrate(definition: SweepDefinition, contents: Contents, layout: Layout, device: str, compute: Compute) -> _Cost:
     """Compute points that can be run, from anywhere in the sweep, for CALIBRATION_SECONDS."""
     rng = np.random.default_rng(0)
     done: list[Values] = []
