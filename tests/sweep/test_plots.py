@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tests.sweep.results import grid_result, sample_result
 from theory_sim.cli import main
 from theory_sim.configuration import Configuration
 from theory_sim.errors import InputError
-from theory_sim.sweep.plots.axes import cell_edges, is_logarithmic
+from theory_sim.sweep.plots.axes import MARGIN, dress, levels
 from theory_sim.sweep.plots.bounds import Pair, joint_counts, plot_bounds, read_pair, step_edges
 from theory_sim.sweep.plots.cells import _wilson
 from theory_sim.sweep.plots.defaults import save_default_plots
@@ -30,7 +31,9 @@ from theory_sim.sweep.plots.heat_map import DIVERGING, SEQUENTIAL, colours_for
 from theory_sim.sweep.plots.labels import KEYS, in_symbols
 from theory_sim.sweep.plots.phase import choose_axes, plot_phases
 from theory_sim.sweep.plots.quantities import names, quantity
-from theory_sim.sweep.plots.slopes import fit_slope, has_order, plot_slopes
+from theory_sim.sweep.plots.scales import LINEAR, LOGARITHMIC, Scale, cell_edges, is_logarithmic, scale_for
+from theory_sim.sweep.plots.slopes import Slope, fit_slope, has_order, plot_slopes
+from theory_sim.sweep.plots.trainings import one_of_each, repeated, trainings
 
 SMALL: dict[str, Any] = {"dim": 33, "width": 12, "n_steps": 30}
 SEEDS, ALPHAS, RATES = range(5), [1.0, 1.5, 2.5], [0.01, 0.1, 1.0, 10.0]
@@ -70,6 +73,12 @@ def shown(mesh: QuadMesh) -> np.ndarray:
     return np.ma.filled(array, np.nan)
 
 
+def hatching_of(figure: Figure) -> str:
+    """What the figure says of hatched cells, beside its colour bar."""
+    legend = next(axes for axes in figure.axes if axes.get_label() == "<colorbar>").get_legend()
+    return " ".join(text.get_text().replace("\n", " ") for text in legend.get_texts()) if legend else ""
+
+
 def title_of(figure: Figure) -> str:
     return figure.get_suptitle()
 
@@ -99,12 +108,12 @@ def test_an_axis_is_logarithmic_where_its_values_are(values: Any, expected: bool
 
 
 def test_cells_meet_half_way_between_irregular_values() -> None:
-    assert_close("linear", cell_edges(np.array([0.0, 1.0, 4.0]), False), [-0.5, 0.5, 2.5, 5.5], "round_off")
-    edges = cell_edges(np.array([1.0, 4.0, 400.0]), True)
+    assert_close("linear", cell_edges(np.array([0.0, 1.0, 4.0]), LINEAR), [-0.5, 0.5, 2.5, 5.5], "round_off")
+    edges = cell_edges(np.array([1.0, 4.0, 400.0]), LOGARITHMIC)
     assert_close("logarithmic", edges, [0.5, 2.0, 40.0, 4000.0], "round_off")
     assert_differs("half-way by number", edges[1:-1], [2.5, 202.0], "round_off")
-    assert len(cell_edges(np.array([7.0]), False)) == 2
-    assert len(cell_edges(np.array([7.0]), True)) == 2
+    assert len(cell_edges(np.array([7.0]), LINEAR)) == 2
+    assert len(cell_edges(np.array([7.0]), LOGARITHMIC)) == 2
 
 
 def test_every_key_of_a_run_has_words_for_its_axis() -> None:
@@ -213,10 +222,10 @@ def test_cells_without_a_value_are_hatched_and_explained(grid: xr.Dataset) -> No
     assert np.isnan(values[2]).all()
     assert np.isfinite(values[:2]).all()
     assert figure.axes[0].patch.get_hatch()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no value"]
+    assert hatching_of(figure) == "no value"
     assert f"{N_RUNS:,} networks ({N_RUNS // 2} points without a result)" in title_of(figure)
     whole = plot_values(grid, Request("tau_final", "alpha", "relative_rate", select=("cutoff=2,4",)))
-    assert not whole.legends
+    assert hatching_of(whole) == ""
 
 
 def test_colours_say_what_kind_of_number_they_stand_for() -> None:
@@ -253,23 +262,27 @@ def test_lines_have_means_and_students_interval(grid: xr.Dataset) -> None:
     assert axes.get_xscale() == "log"
     for line, band, activation in zip(axes.get_lines(), axes.collections, ACTIVATIONS, strict=True):
         values = grid["tau_final"].sel(cutoff=4, alpha=1.5, activation=activation).values
-        drawn = band.get_paths()[0].vertices
         for rate, mean, column in zip(RATES[:3], line.get_ydata(), values.T, strict=False):
             known = column[np.isfinite(column)]
             assert_close("mean", mean, known.mean(), "round_off")
+            assert (len(known) < 5) == (activation == "relu")  # ReLU networks without an active unit have no value
+            if len(known) < 5:
+                assert not band.get_paths()
+                continue
+            drawn = band.get_paths()[0].vertices
             ends = drawn[np.isclose(drawn[:, 0], rate), 1]
             test = scipy.stats.ttest_1samp(known, 0).confidence_interval()
             assert_close("interval", [ends.min(), ends.max()], [test.low, test.high], "identity")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ACTIVATIONS
     assert figure.legends[0].get_title().get_text() == "activation σ"
-    assert "95 % interval" in title_of(figure)
+    assert "95 % interval over seeds, where 5 or more have a value" in title_of(figure)
 
 
 def test_what_shares_a_seed_counts_once(grid: xr.Dataset) -> None:
     """Averaged over rates as well, five seeds are five independent values, not twenty."""
     grid = grid.isel(cutoff=[0, 1])
-    figure = plot_values(grid, Request("tau_final", "alpha", select=("activation=relu",)))
-    values = grid["tau_final"].sel(activation="relu")
+    figure = plot_values(grid, Request("tau_final", "alpha", select=("activation=softplus",)))
+    values = grid["tau_final"].sel(activation="softplus")
     by_seed = values.mean(["relative_rate", "cutoff"]).values  # of the values that there are
     drawn = figure.axes[0].collections[0].get_paths()[0].vertices
     widths = [np.ptp(drawn[np.isclose(drawn[:, 0], alpha), 1]) for alpha in ALPHAS]
@@ -323,12 +336,6 @@ def test_statistics_are_numpys(grid: xr.Dataset, statistic: str) -> None:
     assert_close(statistic, drawn, reduce(values, axis=1), "identity")
 
 
-def test_share_of_a_number_is_the_share_that_has_one(grid: xr.Dataset) -> None:
-    drawn = plot_values(grid, Request("t1_observed", "alpha", statistic="share")).axes[0].get_lines()[0].get_ydata()
-    valid = grid["t1_observed"].isel(cutoff=[0, 1]).transpose("alpha", ...).values.reshape(len(ALPHAS), -1)
-    assert_close("share", drawn, np.isfinite(valid).mean(1), "round_off")
-
-
 # Random samples
 
 
@@ -355,7 +362,7 @@ def test_cells_with_few_draws_are_left_out(sample: xr.Dataset) -> None:
     few = sample.isel(sample=slice(0, 40))
     figure = plot_values(few, Request("tau_final", "alpha", "relative_rate"))
     assert np.isnan(shown(meshes(figure)[0])).any()
-    assert "fewer than 4 draws" in figure.legends[0].get_texts()[0].get_text()
+    assert "fewer than 4 draws" in hatching_of(figure)
 
 
 # Default pictures
@@ -419,7 +426,7 @@ def test_bounds_are_drawn_with_every_network(grid: xr.Dataset) -> None:
     assert plot_bounds(nothing) is None
 
 
-@pytest.mark.parametrize("n_units", [40, 2])
+@pytest.mark.parametrize("n_units", [40, 5])
 def test_a_planted_slope_is_found_and_a_wrong_one_is_not(n_units: int) -> None:
     rng = np.random.default_rng(1)
     x = np.tile(np.geomspace(1e-4, 1e-1, 7), n_units)
@@ -487,6 +494,13 @@ def test_residuals_have_the_slopes_in_their_legends() -> None:
     assert len(only.axes) == 1
 
 
+def test_a_sweep_without_a_result_has_no_pictures(grid: xr.Dataset) -> None:
+    nothing = grid.isel(cutoff=[2])
+    assert plot_phases(nothing) is None
+    assert plot_bounds(nothing) is None
+    assert plot_slopes(nothing) is None
+
+
 def test_default_pictures_are_those_that_the_sweep_allows(grid: xr.Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "pictures"
     written = save_default_plots(grid, folder)
@@ -500,6 +514,190 @@ def test_default_pictures_are_those_that_the_sweep_allows(grid: xr.Dataset, tmp_
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make folder"):
         save_default_plots(grid, tmp_path / "file")
+
+
+# What is independent, and what is shown of it
+
+
+@pytest.fixture(scope="module")
+def attacked(grid: xr.Dataset) -> xr.Dataset:
+    """The grid with six attacks on each network."""
+    out = grid.isel(cutoff=[0, 1]).expand_dims(
+        attack=["fgm", "fgsm", "pgd"], attack_start=["zero", "random"], axis=(5, 6)
+    )
+    out = out.copy(deep=True)
+    fresh = np.random.default_rng(3).uniform(size=out["tau_final"].shape)
+    out["attack_tau_final"] = (out["tau_final"].dims, fresh, {"long_name": "τ of the attack's δ", "units": "1"})
+    return out
+
+
+def test_trainings_that_differ_in_their_attack_only_are_one(grid: xr.Dataset, attacked: xr.Dataset) -> None:
+    plain = grid.isel(cutoff=[0, 1])
+    assert repeated(attacked, "tau_final") == repeated(attacked, "eq12") == ["attack", "attack_start"]
+    assert repeated(attacked, "verdict:thm3:printed") == ["attack", "attack_start"]
+    assert repeated(attacked, "attack_tau_final") == repeated(attacked, "verdict:lemma1:printed") == []
+    xr.testing.assert_equal(trainings(attacked).drop_vars("attack_tau_final"), plain)
+    for draw in (plot_phases, plot_bounds):
+        once, often = draw(plain), draw(attacked)
+        assert once is not None
+        assert often is not None
+        assert title_of(often) == title_of(once)
+        for first, second in zip(meshes(once), meshes(often), strict=True):
+            np.testing.assert_array_equal(shown(first), shown(second))
+    request = Request("tau_final", "alpha")
+    assert title_of(plot_values(attacked, request)) == title_of(plot_values(plain, request))
+    title = title_of(plot_values(attacked, Request("attack_tau_final", "attack")))
+    assert f"{N_RUNS:,} networks, {6 * N_RUNS:,} points with an attack each" in title
+    assert title_of(plot_values(attacked, Request("tau_final", "attack"))) != title_of(plot_values(plain, request))
+
+
+def test_a_training_is_taken_where_it_was_run(attacked: xr.Dataset) -> None:
+    """No attack could be run on every network, yet each network was trained under one of them."""
+    part = attacked.copy(deep=True)
+    for activation, attack in ((0, 0), (1, 1), (0, 2), (1, 2)):
+        part["reason"].values[:, :, :, activation, :, attack] = 1
+    part["reason"].values[:, :, :, 0, :, 1, 0] = 1
+    expected = attacked.isel(attack=0, attack_start=0)
+    found = one_of_each(part, repeated(part, "tau_final"))
+    for name in ("tau_final", "reason"):
+        np.testing.assert_array_equal(found[name].transpose(*expected[name].dims), expected[name])
+    assert (part["reason"].isel(attack=0, attack_start=0) != 0).any()
+
+
+def test_intervals_are_over_seeds_only(grid: xr.Dataset, sample: xr.Dataset) -> None:
+    """Without seeds or draws to average, or with fewer than five, there is no band, and the caption says why."""
+    cases = [
+        (grid.isel(seed=[0, 1, 2, 3]), Request("tau_final", "alpha"), "no intervals: fewer than 5 seeds"),
+        (grid.isel(seed=0), Request("tau_final", "alpha"), "no intervals: neither seeds nor draws"),
+        (grid, Request("tau_final", "seed"), "no intervals: neither seeds nor draws"),
+        (grid, Request("tau_final", "alpha", statistic="median"), "no intervals: the median is over more than seeds"),
+        (grid, Request("tau_final", "alpha"), "95 % interval over seeds"),
+        (sample, Request("tau_final", "alpha"), "95 % interval over draws"),
+    ]
+    for dataset, request, said in cases:
+        figure = plot_values(dataset, request)
+        assert said in title_of(figure)
+        drawn = [path.vertices for path in figure.axes[0].collections[0].get_paths()]
+        there = any(np.ptp(np.asarray(vertices)[:, 1]) > 0 for vertices in drawn)
+        assert there == ("95 %" in said), said
+
+
+def test_titles_name_two_of_what_is_averaged(grid: xr.Dataset) -> None:
+    title = title_of(plot_values(grid, Request("tau_final", "activation")))
+    assert "mean over 5 seeds × 3 values of input spectrum exponent and 2 more parameters" in title
+
+
+def planted(grid: xr.Dataset, name: str, by_seed: list[float]) -> xr.Dataset:
+    """The valid part of the grid, one variable having these values for the five seeds."""
+    out = grid.isel(cutoff=[0, 1]).copy(deep=True)
+    values = out[name]
+    values[:] = xr.DataArray(by_seed, dims="seed").broadcast_like(values).transpose(*values.dims).values
+    return out
+
+
+def band_of(figure: Figure) -> np.ndarray:
+    return np.asarray(figure.axes[0].collections[0].get_paths()[0].vertices)[:, 1]
+
+
+def test_intervals_stay_where_values_can_be(grid: xr.Dataset) -> None:
+    near = [0.99, 0.995, 1.0, 0.2, 0.999]
+    for name, bounded in (("tau_final", True), ("output_start", False)):
+        band = band_of(plot_values(planted(grid, name, near), Request(name, "alpha")))
+        assert (band.max() <= 1) == bounded, name
+        assert band.min() > 0
+    band = band_of(plot_values(planted(grid, "t1_observed", [0, 0, 0, 0, 50.0]), Request("t1_observed", "alpha")))
+    assert band.min() == 0
+    outside = planted(grid, "tau_printed_final", [0.5, 1.5, -0.5, 0.9, 0.1])  # the recurrences can leave [0, 1]
+    assert band_of(plot_values(outside, Request("tau_printed_final", "alpha"))).max() > 1
+
+
+def test_a_logarithmic_axis_shows_what_is_positive(grid: xr.Dataset) -> None:
+    changed = planted(grid, "q_final", [1e-3, 1e-3, 1e-3, 1e-3, 1.0])
+    changed["q_final"][:, 1] = 0.0
+    figure = plot_values(changed, Request("q_final", "alpha", log_value=True))
+    axes = figure.axes[0]
+    bottom, top = axes.get_ylim()
+    assert axes.get_yscale() == "log"
+    assert band_of(figure).min() >= bottom > 0.2 / 20
+    assert top < 2
+    assert "1 value ≤ 0 not shown" in title_of(figure)
+    assert np.isnan(np.asarray(axes.get_lines()[0].get_ydata(), float)[1])
+    mapped = plot_values(changed, Request("q_final", "alpha", "relative_rate", log_value=True))
+    assert hatching_of(mapped).replace("\u00a0", " ") == "no value or ≤ 0"
+    assert "4 values ≤ 0 not shown" in title_of(mapped)
+    linear = plot_values(changed, Request("q_final", "alpha", log_value=False))
+    assert "not shown" not in title_of(linear)
+    with pytest.raises(InputError, match="q_final goes from 0 to 0: allowed are"):
+        plot_values(changed, Request("q_final", "relative_rate", select=("alpha=1.5",), log_value=True))
+
+
+def test_uneven_steps_from_0_on_have_room(grid: xr.Dataset) -> None:
+    assert scale_for(np.array([0.0, 1, 10, 60])) == Scale("symlog", 1.0)
+    assert scale_for(np.array([0.0, 27, 53, 80])) == LINEAR
+    assert scale_for(np.array([-1.0, 0, 100])) == LINEAR
+    scale = Scale("symlog", 0.5)
+    values = np.array([-3.0, 0, 0.2, 0.5, 70])
+    assert_close("inverse", scale.value(scale.place(values)), values, "identity")
+    uneven = grid.copy(deep=True)
+    uneven["recorded_step"].values[:] = [0, 1, 2, 10, 1000]
+    axes = plot_values(uneven, Request("tau", "record", select=("cutoff=4",))).axes[0]
+    assert axes.get_xscale() == "symlog"
+    texts = [label.get_text() for label in axes.get_xticklabels()]
+    assert texts == ["0", "1", "2", "10", "1000"]
+    axes.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    marks = axes.transAxes.inverted().transform(axes.transData.transform([(0, 0.5), (1000, 0.5)]))[:, 0]
+    assert marks[0] > 0.9 * MARGIN / (1 + 2 * MARGIN)
+    assert marks[1] < 1 - 0.9 * MARGIN / (1 + 2 * MARGIN)
+    close = xr.Dataset({"tau_final": ("cutoff", np.zeros(4))}, {"cutoff": [1.0, 1.1, 50.0, 100.0]})
+    panel = Figure(figsize=(4, 3)).subplots()
+    dress(panel, "x", levels(close, "cutoff", logarithmic=False))
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "50", "100"]
+
+
+def test_claims_that_no_run_judges_are_left_out_and_named(grid: xr.Dataset) -> None:
+    request = Request("verdict", "alpha", facet="claim", select=("version=printed",))
+    figure = plot_values(grid, request)
+    assert [axes.get_title("left") for axes in figure.axes] == ["thm3"]
+    assert "never judged here: eq13, eq14," in title_of(figure)
+    every = grid.copy(deep=True)
+    every["verdict"].values[..., 0] = 1
+    wide = plot_values(every, request)
+    assert len(wide.axes) == 11
+    assert "never judged" not in title_of(wide)
+    wide.canvas.draw()
+    lefts = {round(axes.get_position().x0, 3) for axes in wide.axes}
+    assert len(lefts) == 4
+    assert wide.get_figwidth() * 150 <= 1800
+    with pytest.raises(InputError, match="11 panels side by side"):
+        plot_values(grid, Request("hypotheses", "alpha", facet="claim", row="version"))
+
+
+def test_words_on_hatched_cells_and_the_diagonal_are_at_the_panels(grid: xr.Dataset) -> None:
+    figure = plot_values(grid, Request("tau_final", "alpha", "cutoff"))
+    bounds = plot_bounds(grid)
+    assert bounds is not None
+    assert not figure.legends
+    assert not bounds.legends
+    assert [text.get_text() for text in bounds.axes[0].texts] == ["run as predicted"]
+    figure.canvas.draw()
+    legend = figure.axes[-1].get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x0 > figure.axes[0].get_window_extent().x1
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+    for drawn in (bounds, plot_phases(grid), plot_slopes(grid)):
+        assert drawn is not None
+        assert drawn.get_figwidth() * 150 <= 1800
+
+
+def test_a_slope_that_nothing_is_sure_of_is_not_printed() -> None:
+    assert Slope(1.234, 0.26, 0.0).text == "no clear slope"
+    assert Slope(1.234, 0.24, 0.0).text == "slope 1.23 ± 0.24"
+    few = fit_slope(np.tile([1.0, 2.0, 4.0], 4), np.tile([1.0, 2.0, 5.0], 4), np.repeat(np.arange(4), 3))
+    assert few is not None
+    assert np.isnan(few.half)
+    assert "±" not in few.text
 
 
 # The command
@@ -551,14 +749,22 @@ def test_without_a_value_the_default_pictures_are_drawn(store: str, capsys: pyte
 
 def test_values_lists_what_can_be_drawn(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", store, "--values"]) == 0
-    parameters, values = capsys.readouterr().out.splitlines()
-    assert parameters == "parameters: seed, alpha, cutoff, activation, relative_rate"
-    assert "t1_exists" in values
+    lines = capsys.readouterr().out.splitlines()
+    first = [line.split()[0] for line in lines if line.strip()]
+    order = ["parameters", "alpha", "numbers", "eq12_margin", "records", "tau", "derived", "t1_exists", "codes",
+             "method:WORD", "verdicts", "verdict:CLAIM:VERSION"]  # fmt: skip
+    assert sorted(order, key=first.index) == order
+    assert max(map(len, lines)) <= 120
+    (margin,) = [line for line in lines if line.split()[:1] == ["eq12_margin"]]
+    assert "before training" in margin
+    assert "energy (unnormalised DFT)" in margin
+    (course,) = [line for line in lines if line.split()[:1] == ["tau"]]
+    assert course.split()[-1] == "record"
 
 
 # options after `plot STORE`, what the line says
 BAD: list[tuple[str, list[str]]] = [
-    ("--value tau_finl --x alpha", ["unknown value 'tau_finl'", "did you mean tau_final", "eq12", "verdict:CLAIM:"]),
+    ("--value tau_finl --x alpha", ["unknown value 'tau_finl'", "did you mean tau_final", "(--values lists all)"]),
     ("--value verdict:thm9:printed --x alpha", ["thm9", "did you mean"]),
     ("--value tau_final --x alfa", ["--x alfa", "did you mean alpha", "relative_rate"]),
     ("--value tau_final --x learning-rate", ["--x learning-rate", "was not swept"]),
@@ -579,6 +785,11 @@ BAD: list[tuple[str, list[str]]] = [
     ("--value tau_final --x alpha --select alpha=1", ["--x alpha", "one value"]),
     ("--value tau_final --x alpha --select activation=elu", ["elu", "relu, softplus"]),
     ("--value eq12_margin --x alpha --statistic min --log-value", ["--log-value"]),
+    ("--value eq12_margin --x alpha --log-value", ["--log-value", "eq12_margin goes from -"]),
+    ("--value tau_final --x alpha --statistic share", ["--statistic share", "tau_final", "eq12", "overshoots"]),
+    ("--value t1_observed --x alpha --statistic share", ["--statistic share", "t1_exists"]),
+    ("--value verdict:thm3:corrected --x alpha", ["verdict:thm3:corrected has no value in this selection"]),
+    ("--value tau_final --x alpha --select cutoff=40 --y activation", ["tau_final has no value in this selection"]),
     ("--value tau_final --x alpha --out picture.jpg", ["picture.jpg", ".png, .pdf, .svg"]),
     ("--value tau_final --x alpha --out nowhere/picture.png", ["no such folder nowhere"]),
     ("--value tau_final --x seed --log-x", ["logarithmic axis of seed, which reaches 0"]),

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from theory_sim.errors import require
 from theory_sim.sweep.plots.labels import key_label, setting_text, value_text
+from theory_sim.sweep.plots.scales import LINEAR, LOGARITHMIC, Scale, cell_edges, scale_for
 from theory_sim.sweep.plots.selection import coordinate
 from theory_sim.sweep.schema import RECORD
 
 Array = NDArray[np.float64]
 FEW = 8  # values up to which each has its own tick, and drawn numbers are not gathered in bins
 CHARACTERS_PER_INCH = 11  # of tick labels side by side
+LINE_HEIGHT = 0.15  # of tick labels above each other, in inches
 SHORT = 4  # characters of a number up to which it is a good tick
 FEW_DECADES = 50.0  # ratio of the ends of a logarithmic axis below which powers of ten are too few ticks
-LEAST_RATIO = 4.0  # a narrower range is read as well on a linear axis
 DRAWS_PER_CELL, BINS = 24, (4, 40)  # aimed at where drawn numbers are gathered, and how many bins at least and most
-PAIR_RATIO = 100.0  # two values alone have no spacing: from this ratio on their axis is logarithmic
+MARGIN = 0.03  # of an axis of lines, left and right of the outermost marks
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Levels:
     values: list[Any]
     positions: Array
     edges: Array
-    logarithmic: bool
+    scale: Scale
     codes: xr.DataArray
     is_binned: bool = False
 
@@ -60,30 +61,6 @@ class Levels:
         if self.is_binned:
             return f"{value_text(self.edges[i])} … {value_text(self.edges[i + 1])}"
         return value_text(self.values[i])
-
-
-def is_logarithmic(values: Array) -> bool:
-    """Whether numbers fill their range more evenly by their logarithms than by themselves."""
-    values = np.unique(values)
-    if len(values) < 2 or values[0] <= 0 or values[-1] / values[0] < LEAST_RATIO:
-        return False
-    if len(values) == 2:
-        return bool(values[-1] / values[0] >= PAIR_RATIO)
-    return _unevenness(np.log(values)) < _unevenness(values)
-
-
-def _unevenness(values: Array) -> float:
-    """Largest distance of ascending values from as many evenly spaced ones, as a share of the range."""
-    return float(np.abs((values - values[0]) / (values[-1] - values[0]) - np.linspace(0, 1, len(values))).max())
-
-
-def cell_edges(positions: Array, logarithmic: bool) -> Array:
-    """Edges (n + 1,) half-way between ascending positions (n,), on a logarithmic scale half-way by ratio."""
-    at = np.log(positions) if logarithmic else positions
-    gaps = np.diff(at) if len(at) > 1 else np.ones(1)
-    inner = (at[1:] + at[:-1]) / 2
-    edges = np.concatenate([[at[0] - gaps[0] / 2], inner, [at[-1] + gaps[-1] / 2]])
-    return np.exp(edges) if logarithmic else edges
 
 
 def n_bins(n_points: int, n_axes: int) -> int:
@@ -106,20 +83,21 @@ def levels(dataset: xr.Dataset, key: str, logarithmic: bool | None = None, bins:
     if values.dtype.kind not in "iuf":
         different, codes = _in_order_of_appearance(values) if dim == key else _sorted(values)
         places = np.arange(len(different), dtype=np.float64)
-        return Levels(key, label, different, places, cell_edges(places, False), False, xr.DataArray(codes, dims=dim))
+        return Levels(key, label, different, places, cell_edges(places, LINEAR), LINEAR, xr.DataArray(codes, dims=dim))
     numbers = values.astype(np.float64)
-    log = is_logarithmic(numbers) if logarithmic is None else logarithmic
+    scale = scale_for(numbers) if logarithmic is None else LOGARITHMIC if logarithmic else LINEAR
     least = numbers.min()
-    require(least > 0 or not log, f"logarithmic axis of {key}, which reaches {least:g}: allowed are values > 0")
+    positive = least > 0 or not scale.is_logarithmic
+    require(positive, f"logarithmic axis of {key}, which reaches {least:g}: allowed are values > 0")
     distinct, codes = np.unique(numbers, return_inverse=True)
     if dim == key or len(distinct) <= FEW:
-        edges = cell_edges(distinct, log)
-        return Levels(key, label, distinct.tolist(), distinct, edges, log, xr.DataArray(codes, dims=dim))
-    space = np.geomspace if log else np.linspace
-    edges = np.asarray(space(numbers.min(), numbers.max(), bins + 1), dtype=np.float64)
-    centres = np.sqrt(edges[1:] * edges[:-1]) if log else (edges[1:] + edges[:-1]) / 2
+        edges = cell_edges(distinct, scale)
+        return Levels(key, label, distinct.tolist(), distinct, edges, scale, xr.DataArray(codes, dims=dim))
+    low, high = scale.place(np.array([least, numbers.max()]))
+    places = np.linspace(low, high, 2 * bins + 1)
+    edges, centres = scale.value(places[::2]), scale.value(places[1::2])
     codes = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, bins - 1)
-    return Levels(key, label, centres.tolist(), centres, edges, log, xr.DataArray(codes, dims=dim), is_binned=True)
+    return Levels(key, label, centres.tolist(), centres, edges, scale, xr.DataArray(codes, dims=dim), is_binned=True)
 
 
 def _common_steps(dataset: xr.Dataset) -> NDArray[np.generic] | None:
@@ -142,27 +120,53 @@ def _sorted(values: NDArray[np.generic]) -> tuple[list[str], NDArray[np.intp]]:
     return different.tolist(), codes
 
 
-def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool = False) -> None:
-    """Scale, limits, ticks and label of the x or y axis; an inner one shares the words of its neighbour."""
+def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool = False, margin: float = 0.0) -> None:
+    """Scale, limits, ticks and label of the x or y axis; an inner one shares the words of its neighbour.
+
+    margin: limits this share of the values' range beyond them, for marks; 0: at the outer edges of the cells.
+    """
     axis: MatplotlibAxis = getattr(axes, f"{which}axis")
-    if found.logarithmic:
-        getattr(axes, f"set_{which}scale")("log")
-    getattr(axes, f"set_{which}lim")(found.edges[0], found.edges[-1])
+    getattr(axes, f"set_{which}scale")(found.scale.name, **found.scale.options)
+    getattr(axes, f"set_{which}lim")(*_limits(found, margin))
     texts = [value_text(value) for value in found.values]
-    width = axes.bbox.width / axes.figure.dpi
-    fits = which == "y" or sum(map(len, texts)) + 2 * len(texts) <= CHARACTERS_PER_INCH * width
-    short = fits and len(texts) <= FEW and max(map(len, texts)) <= SHORT and not found.is_binned
-    if found.is_words or short:
-        axis.set_major_locator(FixedLocator(found.positions.tolist()))
+    length = (axes.bbox.width if which == "x" else axes.bbox.height) / axes.figure.dpi
+    fits = which == "y" or sum(map(len, texts)) + 2 * len(texts) <= CHARACTERS_PER_INCH * length
+    short = len(texts) <= FEW and max(map(len, texts)) <= SHORT and not found.is_binned
+    if found.is_words or (fits and short):
+        kept = range(len(texts)) if found.is_words else _apart(found, texts if which == "x" else [], length)
+        axis.set_major_locator(FixedLocator([found.positions[i] for i in kept]))
         axis.set_minor_locator(NullLocator())
-        axis.set_ticklabels(texts)
+        axis.set_ticklabels([texts[i] for i in kept])
         if not fits:
             for label in axes.get_xticklabels():
                 label.set(rotation=45, ha="right", rotation_mode="anchor")
-    elif found.logarithmic:
+    elif found.scale.is_logarithmic:
         if found.edges[-1] / found.edges[0] < FEW_DECADES:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
         axis.set_minor_formatter(NullFormatter())
+    elif found.scale.name == "symlog":
+        axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
     axis.set_label_text("" if is_inner else found.label)
     axes.tick_params(axis=which, labelbottom=not is_inner, labelleft=not is_inner)
+
+
+def _limits(found: Levels, margin: float) -> tuple[float, float]:
+    if not margin or found.is_words or len(found.positions) < 2:
+        return float(found.edges[0]), float(found.edges[-1])
+    low, high = found.scale.place(found.positions[[0, -1]])
+    room = margin * (high - low)
+    ends = found.scale.value(np.array([low - room, high + room]))
+    return float(ends[0]), float(ends[1])
+
+
+def _apart(found: Levels, texts: list[str], length: float) -> list[int]:
+    """Which values get a tick, from the left, so that texts on an axis of `length` inches do not meet; y: no texts."""
+    places = found.scale.place(found.positions)
+    inches = (places - places[0]) / max(float(np.ptp(places)), 1e-300) * length
+    least = [(len(text) + 1.5) / CHARACTERS_PER_INCH for text in texts] or [LINE_HEIGHT] * len(places)
+    kept = [0]
+    for i in range(1, len(places)):
+        if inches[i] - inches[kept[-1]] >= (least[i] + least[kept[-1]]) / 2:
+            kept.append(i)
+    return kept

@@ -17,13 +17,14 @@ from theory_sim.picture_style import BLACK, GREY, STYLE, new_figure
 from theory_sim.sweep.plots.captions import commit_text, networks_text, put_title
 from theory_sim.sweep.plots.heat_map import SEQUENTIAL
 from theory_sim.sweep.plots.quantities import quantity, valid
+from theory_sim.sweep.plots.trainings import trainings
 
 Array = NDArray[np.float64]
 N_BINS = 40  # fewer where they would be narrower than a step
 MARGIN, GAP = 0.06, 0.025  # shares of the axis that "none" takes, and that part it from the steps
 PAIRS = (  # predicted, observed, title, label of the prediction
     ("t0_printed", "t0_observed", "(a) $t_0$ of Theorem 1 as printed", "bound on $t_0$, as printed"),
-    ("t0_corrected", "t0_observed", "(b) $t_0$ of Theorem 1, corrected", "bound on $t_0$, with the factor 2 of Eq. 14"),
+    ("t0_corrected", "t0_observed", "(b) $t_0$ of Theorem 1, corrected", "bound on $t_0$, factor 2 of Eq. 14"),
     ("t1_predicted", "t1_observed", "(c) $t_1$ of the closed form", "$t_1$ by the closed form"),
 )
 
@@ -57,6 +58,7 @@ def read_pair(dataset: xr.Dataset, predicted: str, observed: str) -> Pair:
 
 def plot_bounds(dataset: xr.Dataset) -> Figure | None:
     """One panel for each of PAIRS, or None where no network has any of these steps."""
+    dataset = trainings(dataset)
     pairs = [read_pair(dataset, *names[:2]) for names in PAIRS]
     steps = np.concatenate([np.concatenate([pair.predicted, pair.observed]) for pair in pairs])
     if not np.isfinite(steps).any():
@@ -64,7 +66,7 @@ def plot_bounds(dataset: xr.Dataset) -> Figure | None:
     edges = step_edges(float(np.nanmax(steps)))
     counted = [joint_counts(pair, edges) for pair in pairs]
     with rc_context(STYLE):
-        figure = new_figure(14.2, 5.6)
+        figure = new_figure(12.0, 5.0)
         grid = figure.subplots(1, len(PAIRS))
         norm = LogNorm(1, max(float(max(found.max() for found in counted)), 2.0))
         for axes, pair, found, (_, observed, title, label) in zip(grid, pairs, counted, PAIRS, strict=True):
@@ -72,14 +74,16 @@ def plot_bounds(dataset: xr.Dataset) -> Figure | None:
             mesh = axes.pcolormesh(
                 places, places, np.ma.masked_equal(found.T, 0), cmap=SEQUENTIAL, norm=norm, rasterized=True
             )
-            axes.plot(places[[0, -3]], places[[0, -3]], color=BLACK, lw=1, ls=(0, (8, 3)), label="run as predicted")
+            axes.plot(places[[0, -3]], places[[0, -3]], color=BLACK, lw=1, ls=(0, (8, 3)))
             texts = [f"{word}: {n:,}" for word, n in pair.counts.items()]
             axes.set_title("\n".join([title, *("  ·  ".join(texts[i : i + 2]) for i in (0, 2, 4))]), fontsize=9)
             axes.set_xlabel(f"observed $t_{observed[1]}$ (training step)")
             axes.set_ylabel(f"{label} (training step)")
             _dress(axes, edges, places)
+        end = places[[-3, -3]]
+        style = {"rotation": 45, "rotation_mode": "anchor", "ha": "right", "va": "top", "fontsize": 8}
+        grid[0].annotate("run as predicted", end, (-14, -26), textcoords="offset points", **style)
         figure.colorbar(mesh, ax=list(grid), pad=0.02).set_label("networks")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower left")
         parts = [
             networks_text(dataset),
             "right strip: not observed, upper strip: not predicted",

@@ -15,6 +15,7 @@ from theory_sim.sweep.plots.quantities import Quantity
 
 Array = NDArray[np.float64]
 Segments = tuple[Array, NDArray[np.intp], NDArray[np.intp]]  # values in ascending order cell by cell, firsts, counts
+LEAST_UNITS = 5  # fewer seeds or draws say little of how sure a number is
 LEAST_DRAWS = 4  # a cell of a random sample with fewer draws says nothing
 NORMAL_95 = 1.959963984540054
 
@@ -69,9 +70,10 @@ def cells(
 ) -> Cells:
     """Reduce the values over all dimensions that the axes do not tell apart; NaN counts for nothing.
 
-    unit: codes of what is independent (seeds) where several values share one; the interval is then over units.
-    Means of flags have Wilson's interval, other means Student's, medians that between two order statistics. Cells with
-    fewer than `least` values get NaN.
+    unit: codes of what is independent (seeds, draws): the interval is over them, that of means over the mean of each;
+    cells with fewer than LEAST_UNITS have none. Means of flags have Wilson's interval, other means Student's, medians
+    of one value a unit that between two order statistics; all within the quantity's limits. Cells with fewer than
+    `least` values get NaN.
     """
     shape = tuple(len(found.values) for found in axes)
     code, size = xr.DataArray(0), int(np.prod(shape, dtype=np.int64))
@@ -88,7 +90,10 @@ def cells(
     if values.size:
         there, segments = _segments(values, codes)
         full[0, there] = STATISTICS[statistic](segments)
-        full[1:, there] = _interval(statistic, segments, full[0, there], shown.is_flag, _grouped(values, codes, units))
+        if units:
+            independent = _grouped(values, codes, units[0])
+            ends = _interval(statistic, segments, full[0, there], shown.is_flag, independent)
+            full[1:, there] = np.clip(ends, *shown.limits)
     full[:, n < least] = np.nan
     value, low, high = full.reshape(3, *shape)
     return Cells(value, low, high, n.reshape(shape), n_points.reshape(shape))
@@ -101,17 +106,15 @@ def _segments(values: Array, codes: NDArray[np.intp]) -> tuple[NDArray[np.intp],
     return there, (values[order], first, counts)
 
 
-def _grouped(values: Array, codes: NDArray[np.intp], units: list[NDArray[np.intp]]) -> Segments:
-    """The values as what is independent of each other: as they are, or the mean of each unit within a cell."""
-    if not units:
-        return _segments(values, codes)[1]
-    n_units = int(units[0].max()) + 1
-    pairs, segments = _segments(values, codes * n_units + units[0])
+def _grouped(values: Array, codes: NDArray[np.intp], units: NDArray[np.intp]) -> Segments:
+    """What is independent of each other: the mean of each unit within a cell."""
+    n_units = int(units.max()) + 1
+    pairs, segments = _segments(values, codes * n_units + units)
     return _segments(_mean(segments), pairs // n_units)[1]
 
 
 def _interval(statistic: str, segments: Segments, centre: Array, is_flag: bool, independent: Segments) -> Array:
-    """(2, cells): lower and upper end, NaN where one value alone says nothing of its spread."""
+    """(2, cells): lower and upper end, NaN where there is none."""
     counts = independent[2].astype(np.float64)
     nothing = np.full((2, len(centre)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -122,10 +125,11 @@ def _interval(statistic: str, segments: Segments, centre: Array, is_flag: bool, 
             out = np.stack([centre - half, centre + half])
         elif statistic == "median":
             reach = NORMAL_95 / 2 / np.sqrt(counts)
-            out = np.stack([_quantile(segments, np.clip(0.5 + side * reach, 0, 1)) for side in (-1, 1)])
+            ends = np.stack([_quantile(segments, np.clip(0.5 + side * reach, 0, 1)) for side in (-1, 1)])
+            out = np.where(counts == segments[2], ends, np.nan)  # values that share a unit are not independent
         else:
             return nothing
-    return np.where(counts > 1, out, np.nan)
+    return np.where(counts >= LEAST_UNITS, out, np.nan)
 
 
 def _effective(share: Array, segments: Segments, independent: Segments) -> Array:

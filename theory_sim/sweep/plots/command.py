@@ -71,10 +71,10 @@ def plot(
 
     dataset = open_sweep(store, note=lambda line: typer.echo(f"note: {line}", err=True))
     if values:
-        from theory_sim.sweep.plots.quantities import names, parameters
+        from theory_sim.sweep.plots.listing import print_values
+        from theory_sim.terminal import console
 
-        typer.echo("parameters: " + ", ".join(parameters(dataset)))
-        typer.echo("values: " + ", ".join(names(dataset)))
+        print_values(console(), dataset)
         return
     if value is None or x is None or target is None:
         from theory_sim.sweep.plots.defaults import save_default_plots
@@ -83,6 +83,8 @@ def plot(
         with reading(store):
             part, _ = selected(dataset, select or [])
             written = save_default_plots(part, out or store.with_name(f"{store.stem}-plots"), ending)
+        if not written:
+            raise InputError(f"{store}: nothing for the default pictures, allowed is --value NAME --x PARAMETER")
     else:
         from theory_sim.picture_style import save_figure
         from theory_sim.sweep.plots.generic import Request, plot_values

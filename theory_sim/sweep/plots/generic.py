@@ -10,17 +10,23 @@ import numpy as np
 import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from theory_sim.errors import require
 from theory_sim.picture_style import STYLE, WIDE_RANGE
-from theory_sim.sweep.plots.axes import Levels, dress, levels, n_bins
-from theory_sim.sweep.plots.captions import commit_text, networks_text, over_text, put_title
+from theory_sim.sweep.plots.axes import MARGIN, Levels, dress, levels, n_bins
+from theory_sim.sweep.plots.captions import commit_text, count_text, interval_text, networks_text, over_text, put_title
 from theory_sim.sweep.plots.cells import LEAST_DRAWS, STATISTICS, Cells, cells
-from theory_sim.sweep.plots.heat_map import colours_for, draw_colour_bar, draw_heat_map, explain_hatching
-from theory_sim.sweep.plots.lines import draw_line, line_styles
+from theory_sim.sweep.plots.heat_map import colours_for, draw_colour_bar, draw_heat_map
+from theory_sim.sweep.plots.labels import value_text
+from theory_sim.sweep.plots.lines import draw_line, line_styles, log_bottom
 from theory_sim.sweep.plots.panels import make_panels
-from theory_sim.sweep.plots.quantities import BEYOND, Quantity, quantity, require_parameter
+from theory_sim.sweep.plots.quantities import BEYOND, Quantity, flags_of, quantity, require_parameter
 from theory_sim.sweep.plots.selection import select
+from theory_sim.sweep.plots.trainings import one_of_each, repeated, replicate
+from theory_sim.sweep.schema import CLAIM
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,21 @@ class _View:
     statistic: str
     averaged: list[str]
     axes: dict[str, Levels]
+    fixed: list[str]  # for the caption: what --select fixes, and what is left out
 
     def cells(self) -> Cells:
-        """Reduced over everything averaged, in the order of `axes`; seeds are independent, what shares one is not."""
-        dims = [dim for dim in self.averaged if dim != "seed"]
-        unit = None
-        if "seed" in self.averaged and dims:
-            unit = xr.DataArray(np.arange(self.dataset.sizes["seed"]), dims="seed")
+        """Reduced over everything averaged, in the order of `axes`."""
+        dim = replicate(self.dataset, self.reduced)
+        unit = xr.DataArray(np.arange(self.dataset.sizes[dim]), dims=dim) if dim else None
         least = LEAST_DRAWS if self.is_drawn else 1
-        return cells(self.shown, list(self.axes.values()), self.statistic, unit, least)
+        found = cells(self.shown, list(self.axes.values()), self.statistic, unit, least)
+        require(bool(np.isfinite(found.value).any()), f"{self.shown.name} has no value in this selection")
+        return found
+
+    @property
+    def reduced(self) -> list[str]:
+        """The dimensions of which a cell holds several points: those averaged, and `sample` where draws are binned."""
+        return [*self.averaged, *(["sample"] if self.is_drawn else [])]
 
     @property
     def is_drawn(self) -> bool:
@@ -85,7 +97,8 @@ class _View:
             return f"share: {self.shown.label}"
         return f"{self.statistic} of {self.shown.label}" if self.averaged or self.is_drawn else self.shown.label
 
-    def title(self, figure: Figure, fixed: list[str], found: Cells) -> None:
+    def title(self, figure: Figure, found: Cells, *notes: str) -> None:
+        """Headline and caption; notes: what else is to be said of this picture."""
         word = "share" if self.is_share else self.statistic
         over = over_text(self.dataset, self.averaged)
         if self.is_drawn:
@@ -96,7 +109,8 @@ class _View:
             f"{word} over {over}" if over else "",
             networks_text(self.dataset),
             lacking,
-            *fixed,
+            *notes,
+            *self.fixed,
             commit_text(self.dataset),
         ]
         put_title(figure, self.shown.label, parts)
@@ -108,11 +122,11 @@ def plot_values(dataset: xr.Dataset, request: Request) -> Figure:
     dataset: as `theory_sim.sweep.schema` describes it; only the variables needed are loaded.
     """
     with rc_context(STYLE):
-        view, fixed = _view(dataset, request)
-        return _heat_maps(view, fixed, request) if request.y else _lines(view, fixed, request)
+        view = _view(dataset, request)
+        return _heat_maps(view, request) if request.y else _lines(view, request)
 
 
-def _view(dataset: xr.Dataset, request: Request) -> tuple[_View, list[str]]:
+def _view(dataset: xr.Dataset, request: Request) -> _View:
     keys = list(request.shown.values())
     require(not (request.hue and request.y), "--hue with --y: allowed is one of them (a heat map has no lines)")
     for option, key in request.shown.items():
@@ -121,19 +135,34 @@ def _view(dataset: xr.Dataset, request: Request) -> tuple[_View, list[str]]:
     dataset, fixed = select(dataset, request.select)
     for option, key in request.shown.items():
         require(key in dataset.sizes or dataset[key].ndim == 1, f"{option} {key}: --select leaves one value of it only")
+    dataset, unjudged = _judged(dataset, request)
+    dataset = one_of_each(dataset, [dim for dim in repeated(dataset, request.value) if dim not in keys])
     shown = quantity(dataset, request.value)
     statistic = request.statistic or ("share" if shown.is_flag else "mean")
     require(statistic in STATISTICS, f"--statistic {statistic}: allowed are {', '.join(STATISTICS)}")
-    if statistic == "share" and not shown.is_flag:
-        known = quantity(dataset, "t1_exists").values.notnull()
-        shown = Quantity(
-            shown.name, shown.values.notnull().astype(np.float64).where(known), f"there is {shown.label}", True
-        )
+    require(
+        statistic != "share" or shown.is_flag,
+        f"--statistic share: {request.value} is a number, allowed are names of yes or no such as "
+        f"{', '.join(flags_of(dataset, request.value))}",
+    )
     dims = {key: str(dataset[key].dims[0]) if key in dataset.coords else key for key in keys}
     for key, dim in dims.items():
         require(dim in shown.values.dims, f"{request.value} does not depend on {key}: allowed is another value or axis")
     averaged = _averaged(shown, set(dims.values()), request.over)
-    return _View(dataset, shown, statistic, averaged, _axes(dataset, request, shown)), fixed
+    _require_positive(shown, request)
+    return _View(dataset, shown, statistic, averaged, _axes(dataset, request, shown), [*unjudged, *fixed])
+
+
+def _judged(dataset: xr.Dataset, request: Request) -> tuple[xr.Dataset, list[str]]:
+    """For verdicts by claim: the result without the claims that no run judges, and a line that names these."""
+    if request.value != "verdict" or CLAIM not in request.shown.values():
+        return dataset, []
+    verdicts = quantity(dataset, request.value).values
+    judged = verdicts.notnull().any([dim for dim in verdicts.dims if dim != CLAIM])
+    require(bool(judged.any()), f"{request.value} has no value in this selection")
+    left_out = dataset[CLAIM].values[~judged.values].tolist()
+    text = [f"never judged here: {', '.join(map(value_text, left_out))}"] if left_out else []
+    return dataset.isel({CLAIM: np.flatnonzero(judged.values)}), text
 
 
 def _averaged(shown: Quantity, drawn: set[str], over: tuple[str, ...] | None) -> list[str]:
@@ -172,38 +201,42 @@ def _axes(dataset: xr.Dataset, request: Request, shown: Quantity) -> dict[str, L
     return out
 
 
-def _heat_maps(view: _View, fixed: list[str], request: Request) -> Figure:
+def _heat_maps(view: _View, request: Request) -> Figure:
     found = view.cells()
     figure, panels = make_panels(view.axes.get("--facet"), view.axes.get("--row"))
-    _require_positive(found, request)
-    colours = colours_for(found.value, is_share=view.is_share, logarithmic=request.log_value)
+    values, hidden = _without_logarithm(found.value) if request.log_value else (found.value, "")
+    colours = colours_for(values, is_share=view.is_share, logarithmic=request.log_value)
     for panel in panels:
         x, y = view.axes["--x"], view.axes["--y"]
-        mesh = draw_heat_map(panel.axes, x, y, found.value[panel.index], colours, panel.inner)
+        mesh = draw_heat_map(panel.axes, x, y, values[panel.index], colours, panel.inner)
         panel.put_y_label(y.label)
-    draw_colour_bar(figure, mesh, [panel.axes for panel in panels], view.label)
-    if np.isnan(found.value).any():
-        fewer = f" (fewer than {LEAST_DRAWS} draws)" if view.is_drawn else ""
-        explain_hatching(figure, "no value" + fewer)
-    view.title(figure, fixed, found)
+    hatched = ""
+    if np.isnan(values).any():
+        hatched = "no value" + (f" (fewer than {LEAST_DRAWS} draws)" if view.is_drawn else "")
+        hatched += " or ≤\u00a00" if hidden else ""
+    draw_colour_bar(figure, mesh, [panel.axes for panel in panels], view.label, hatched)
+    view.title(figure, found, hidden)
     return figure
 
 
-def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
+def _lines(view: _View, request: Request) -> Figure:
     found, x, hue = view.cells(), view.axes["--x"], view.axes.get("--hue")
     styles = line_styles(hue)
     figure, panels = make_panels(view.axes.get("--facet"), view.axes.get("--row"))
-    _require_positive(found, request)
-    finite = found.value[np.isfinite(found.value)]
-    wide = bool(finite.size) and finite.min() > 0 and finite.max() / finite.min() > WIDE_RANGE
+    values, low, hidden = found.value, found.low, ""
+    finite = values[np.isfinite(values)]
+    wide = finite.min() > 0 and finite.max() / finite.min() > WIDE_RANGE
     logarithmic = (wide and not view.is_share) if request.log_value is None else request.log_value
+    if logarithmic:
+        values, hidden = _without_logarithm(values)
+        low = np.maximum(low, log_bottom(values, low))
     for panel in panels:
         for i, style in enumerate(styles):
             index = (*panel.index, slice(None), *((i,) if hue else ()))
             place = 2 * (i + 0.5) / len(styles) - 1
-            band = np.stack([found.low[index], found.high[index]])
-            draw_line(panel.axes, x, found.value[index], band, style, hue.short(i) if hue else "_nolegend_", place)
-        dress(panel.axes, "x", x, is_inner=panel.inner[0])
+            band = np.where(np.isfinite(values[index]), np.stack([low[index], found.high[index]]), np.nan)
+            draw_line(panel.axes, x, values[index], band, style, hue.short(i) if hue else "_nolegend_", place)
+        dress(panel.axes, "x", x, is_inner=panel.inner[0], margin=MARGIN)
         if logarithmic:
             panel.axes.set_yscale("log", nonpositive="mask")
         elif view.is_share:
@@ -211,19 +244,32 @@ def _lines(view: _View, fixed: list[str], request: Request) -> Figure:
         panel.axes.grid(color="0.9", lw=0.6)
         panel.axes.set_axisbelow(True)
         panel.put_y_label(view.label)
+    if logarithmic:
+        panels[0].axes.set_ylim(bottom=log_bottom(values, found.low))  # shared; only now does the top fit what is drawn
     if hue:
         handles, texts = panels[0].axes.get_legend_handles_labels()
         figure.legend(
             handles, texts, loc="outside right center", title="\n".join(textwrap.wrap(hue.label, 30)), alignment="left"
         )
-    interval = "bands: 95 % interval" if np.isfinite(found.low).any() else ""
-    if interval and "seed" in view.averaged and len(view.averaged) > 1:
-        interval += " over seeds"
-    view.title(figure, [interval, *fixed], found)
+    view.title(figure, found, interval_text(view.dataset, view.reduced, found, view.statistic), hidden)
     return figure
 
 
-def _require_positive(found: Cells, request: Request) -> None:
-    if request.log_value and np.isfinite(found.value).any():
-        lowest = float(np.nanmin(found.value))
-        require(lowest > 0, f"--log-value: {request.value} reaches {lowest:g}: allowed are values > 0")
+def _without_logarithm(values: Array) -> tuple[Array, str]:
+    """The values with NaN for those that have no logarithm, and a line that counts these.
+
+    Raises InputError if none has.
+    """
+    require(bool((values > 0).any()), "--log-value: no value above 0 to show: allowed is --linear-value")
+    n = int((values <= 0).sum())
+    return np.where(values > 0, values, np.nan), f"{count_text(n, 'value')} ≤ 0 not shown" if n else ""
+
+
+def _require_positive(shown: Quantity, request: Request) -> None:
+    known = shown.values.values[~np.isnan(shown.values.values)]
+    if request.log_value and known.size:
+        low, high = known.min(), known.max()
+        require(
+            low >= 0 and high > 0,
+            f"--log-value: {request.value} goes from {low:.3g} to {high:.3g}: allowed are none below and some above 0",
+        )

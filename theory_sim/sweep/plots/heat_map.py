@@ -20,6 +20,7 @@ from theory_sim.sweep.plots.axes import Levels, dress
 
 SEQUENTIAL, DIVERGING = "viridis", "PuOr_r"  # both readable to the colour-blind, and PuOr's middle is near white
 EMPTY: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "0.6", "hatch": "////", "linewidth": 0.0}
+HATCH_WIDTH = 14  # characters of the words for hatched cells in one line
 LABEL_WIDTH = 46  # characters of a colour bar's label in one line
 
 
@@ -59,12 +60,13 @@ def draw_heat_map(
     return mesh
 
 
-def draw_colour_bar(figure: Figure, mesh: QuadMesh, panels: Sequence[Axes], label: str) -> None:
-    """One bar for all panels."""
+def draw_colour_bar(figure: Figure, mesh: QuadMesh, panels: Sequence[Axes], label: str, hatched: str = "") -> None:
+    """One bar for all panels; beside it, if given, what a hatched cell means."""
     bar = figure.colorbar(mesh, ax=list(panels), pad=0.02, aspect=28, fraction=0.08)
     bar.set_label("\n".join(textwrap.wrap(label, LABEL_WIDTH)))
-
-
-def explain_hatching(figure: Figure, text: str) -> None:
-    """A line below the picture that says what a hatched cell means."""
-    figure.legend(handles=[Patch(**EMPTY, label=text)], loc="outside lower left")
+    if hatched:
+        text = "\n".join(textwrap.wrap(hatched, HATCH_WIDTH))
+        bar.ax.legend(
+            handles=[Patch(**EMPTY, label=text)], loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0,
+            borderpad=0, handlelength=1.2, handletextpad=0.4,
+        )  # fmt: skip

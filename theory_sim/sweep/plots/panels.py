@@ -16,8 +16,8 @@ from theory_sim.sweep.plots.axes import Levels
 
 MOST = 24  # panels that a reader can still compare
 SIDE = 4  # panels side by side before they wrap
-ALONE, TOGETHER = (6.2, 4.4), (3.0, 2.7)  # width and height of a panel in inches
-LEAST_WIDTH = 1.9
+ALONE, TOGETHER = (6.2, 4.4), (2.6, 2.5)  # width and height of a panel in inches
+MOST_BESIDE = 6  # panels of a row that cannot wrap, in the width of SIDE
 LABEL_WIDTH = {True: 52, False: 34}  # characters of a y label in one line, in a panel that is or is not alone
 ROOM = (1.6, 1.2)  # for colour bar and titles
 
@@ -51,12 +51,17 @@ def make_panels(facet: Levels | None, row: Levels | None) -> tuple[Figure, list[
     given = " and ".join(found.key for found in (facet, row) if found)
     require(n <= MOST, f"{given} would make {n:,} panels: allowed are up to {MOST} (--select some of the values)")
     columns = len(facet.values) if facet else 1
-    if row is None and columns > SIDE:
-        columns = math.ceil(math.sqrt(n))
+    if row is None:
+        columns = min(columns, SIDE)
+    require(
+        columns <= MOST_BESIDE,
+        f"--facet {facet.key if facet else ''} would put {columns} panels side by side: allowed with --row are up to "
+        f"{MOST_BESIDE} (exchange the two, or --select some of the values)",
+    )
     rows = math.ceil(n / columns)
     width, height = ALONE if n == 1 else TOGETHER
     if columns > SIDE:
-        width = max(width * SIDE / columns, LEAST_WIDTH)
+        width *= SIDE / columns
     figure = new_figure(max(columns * width + ROOM[0], 7.0), rows * height + ROOM[1])
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for unused in grid.flat[n:]:

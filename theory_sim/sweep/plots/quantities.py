@@ -15,6 +15,13 @@ from theory_sim.sweep.schema import CLAIM, FREQUENCY, RECORD, VERSION
 
 BEYOND = (RECORD, CLAIM, VERSION, FREQUENCY)  # dimensions that are not swept
 JUDGED = ("hypotheses", "verdict")
+TAUS = {
+    "tau", *(f"tau_{word}" for word in ("start", "final", "closed_form", "printed", "corrected")),
+    *(f"tau_{word}_final" for word in ("closed_form", "printed", "corrected")),
+}  # fmt: skip
+# Ends of the names of steps, counts and sizes.
+NEVER_NEGATIVE = ("_observed", "_predicted", "_printed", "_corrected", "_residual", "_step", "_crossings", "_crossing",
+                  "passes_input_tau", "rank")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,18 @@ class Quantity:
     values: xr.DataArray
     label: str
     is_flag: bool = False
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which numbers any value lies, so that no interval leaves them."""
+        values = self.values.values
+        if self.is_flag or (_is_tau(self.name) and not ((values < 0) | (values > 1)).any()):  # predictions can leave
+            return 0.0, 1.0
+        return (0.0 if self.name.endswith(NEVER_NEGATIVE) else -np.inf), np.inf
+
+
+def _is_tau(name: str) -> bool:
+    return name == "input_tau" or name.removeprefix("attack_") in TAUS
 
 
 @dataclass(frozen=True)
@@ -69,22 +88,28 @@ def names(dataset: xr.Dataset) -> list[str]:
     """Every name that `quantity` understands for this result."""
     known = {*swept(dataset), *BEYOND}
     numbers = {str(n): v for n, v in dataset.data_vars.items() if v.dtype.kind in "iuf" and known.issuperset(v.dims)}
-    out = [name for name, values in numbers.items() if name in JUDGED or not _meanings(values)]
+    out = [name for name, values in numbers.items() if name in JUDGED or not meanings(values)]
     out += [name for name, derived in DERIVED.items() if set(derived.needs) <= set(dataset.data_vars)]
     for name, values in numbers.items():
         if name in JUDGED:
             out += [f"{name}:{c}:{v}" for c in labels(dataset, CLAIM) for v in labels(dataset, VERSION)]
         else:
-            out += [f"{name}:{word}" for word in _meanings(values)]
+            out += [f"{name}:{word}" for word in meanings(values)]
     return out
 
 
+def flags_of(dataset: xr.Dataset, name: str) -> list[str]:
+    """The names of yes or no that follow from the variable `name`; all if there are none."""
+    flags = {n: d.needs for n, d in DERIVED.items() if d.is_flag and set(d.needs) <= set(dataset.data_vars)}
+    return [flag for flag, needs in flags.items() if name in needs[:1]] or [*flags]
+
+
 def labels(dataset: xr.Dataset, dim: str) -> list[str]:
-    """The words along a dimension."""
-    return [str(value) for value in dataset[dim].values]
+    """The words along a dimension, or the one that is selected."""
+    return [str(value) for value in np.atleast_1d(dataset[dim].values)]
 
 
-def _meanings(values: xr.DataArray) -> dict[str, int]:
+def meanings(values: xr.DataArray) -> dict[str, int]:
     """The words of a variable of codes, {} for any other."""
     found = str(values.attrs.get("flag_meanings", "")).split()
     return dict(zip(found, (int(v) for v in np.atleast_1d(values.attrs.get("flag_values", []))), strict=True))
@@ -93,14 +118,13 @@ def _meanings(values: xr.DataArray) -> dict[str, int]:
 def quantity(dataset: xr.Dataset, name: str) -> Quantity:
     """The values called `name`, loaded: a variable, a name of DERIVED, `verdict:CLAIM:VERSION`, or `CODES:WORD`.
 
-    Raises InputError on an unknown name, with those near it and those allowed.
+    Raises InputError on an unknown name, with those near it.
     """
     allowed = names(dataset)
     if name not in allowed:
-        short = [n for n in allowed if ":" not in n] + [f"{n}:CLAIM:VERSION" for n in JUDGED if n in dataset]
         near = difflib.get_close_matches(name, allowed, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise InputError(f"unknown value {name!r}: {hint}allowed are {', '.join(short)}")
+        raise InputError(f"unknown value {name!r}: {hint}(--values lists all)")
     if name in DERIVED:
         derived = DERIVED[name]
         values = derived.compute(*(_known(dataset, need) for need in derived.needs))
@@ -110,15 +134,15 @@ def quantity(dataset: xr.Dataset, name: str) -> Quantity:
     label = variable_label(dataset[variable])
     if variable in JUDGED:
         if chosen:
-            known = known.isel({CLAIM: labels(dataset, CLAIM).index(chosen[0])})
-            known = known.isel({VERSION: labels(dataset, VERSION).index(chosen[1])})
+            at = {dim: labels(dataset, dim).index(word) for dim, word in zip((CLAIM, VERSION), chosen, strict=True)}
+            known = known.isel(at, missing_dims="ignore")
             label = f"{chosen[0]}, as {chosen[1]}: "
         else:
             label = ""
         label += "the run meets its hypotheses" if variable == "hypotheses" else "the run agrees (of those judged)"
         return Quantity(name, known, label, True)
     if chosen:
-        code = _meanings(dataset[variable])[chosen[0]]
+        code = meanings(dataset[variable])[chosen[0]]
         counted = dataset[variable].load()
         there = counted >= 0 if variable == "reason" else valid(dataset)  # a reason is for points that were not run
         return Quantity(name, _flag(counted == code, there), f"{label}: {chosen[0].replace('_', ' ')}", True)

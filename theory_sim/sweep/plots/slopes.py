@@ -11,19 +11,20 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from theory_sim.picture_style import BLUE, GREEN, GREY, RED, STYLE, new_figure
 from theory_sim.sweep.plots.axes import Levels, dress, levels
-from theory_sim.sweep.plots.captions import commit_text, networks_text, put_title
+from theory_sim.sweep.plots.captions import NOUNS, commit_text, networks_text, put_title
+from theory_sim.sweep.plots.cells import LEAST_UNITS
 from theory_sim.sweep.plots.phase import RATES, activations
-from theory_sim.sweep.plots.quantities import parameters, quantity
+from theory_sim.sweep.plots.quantities import parameters, quantity, swept
 from theory_sim.sweep.plots.selection import coordinate
+from theory_sim.sweep.plots.trainings import replicate, trainings
 
 Array = NDArray[np.float64]
 LEAST_VALUES = 3  # of a parameter, for a slope
-LEAST_UNITS = 5  # independent ones, for a bootstrap
 ROUND_OFF = 1e-12  # τ is a ratio of sums over the spectrum: smaller residuals have no order
+WIDEST = 0.5  # width of an interval beyond which a slope is not one
 N_RESAMPLES, RESAMPLING_SEED = 1000, 0
 N_BINS = 16
 RESIDUALS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -44,14 +45,16 @@ class Slope:
     @property
     def text(self) -> str:
         """As in a legend."""
+        if 2 * self.half > WIDEST:
+            return "no clear slope"
         return f"slope {round(self.value, 2) + 0.0:.2f}" + (f" ± {self.half:.2f}" if np.isfinite(self.half) else "")
 
 
 def fit_slope(x: Array, y: Array, unit: NDArray[np.intp]) -> Slope | None:
     """Least-squares slope of log y against log x over points (n,) with positive numbers; None if they have none.
 
-    unit (n,): points with the same number share a network and are resampled together; with fewer than LEAST_UNITS
-    units the interval is that of ordinary regression.
+    unit (n,): points with the same number share a seed and are resampled together; fewer than LEAST_UNITS units have
+    no interval.
     """
     log_x, log_y = np.log(x), np.log(y)
     if len(np.unique(log_x)) < 2:
@@ -60,6 +63,7 @@ def fit_slope(x: Array, y: Array, unit: NDArray[np.intp]) -> Slope | None:
     value, height = np.polyfit(log_x, log_y, 1)
     _, unit = np.unique(unit, return_inverse=True)
     n_units = int(unit.max()) + 1
+    half = float("nan")
     if n_units >= LEAST_UNITS:
         # Sums of each unit are all that a slope needs: a resample weighs them by how often each unit was drawn.
         columns = (np.ones_like(log_x), log_x, log_y, log_x**2, log_x * log_y)
@@ -70,10 +74,6 @@ def fit_slope(x: Array, y: Array, unit: NDArray[np.intp]) -> Slope | None:
             slopes = (n * sxy - sx * sy) / (n * sxx - sx**2)
         low, high = np.nanquantile(slopes, [0.025, 0.975])
         half = float(high - low) / 2
-    else:
-        freedom = len(x) - 2
-        error2 = ((log_y - height - value * log_x) ** 2).sum() / max(freedom, 1) / (log_x**2).sum()
-        half = float(stdtrit(freedom, 0.975) * np.sqrt(error2)) if freedom > 0 else float("nan")
     return Slope(float(value), half, float(height - value * middle))
 
 
@@ -99,23 +99,28 @@ def has_order(dataset: xr.Dataset) -> xr.DataArray:
 def plot_slopes(dataset: xr.Dataset) -> Figure | None:
     """Median residuals on double logarithmic axes: a column for rate and width, a row for each activation.
 
-    None if neither is swept. Only runs whose residuals can have an order are shown: `has_order`.
+    Only runs whose residuals can have an order are shown: `has_order`. None if neither is swept or none is such.
     """
+    dataset = trainings(dataset)
     keys = slope_parameters(dataset)
-    if not keys:
+    with_order = int(has_order(dataset).sum()) if keys else 0
+    if not with_order:
         return None
     row = activations(dataset)
     n_rows = len(row.values) if row else 1
     with rc_context(STYLE):
-        figure = new_figure(6.0 * len(keys) + 1.6, 4.1 * n_rows + 0.9)
+        figure = new_figure(5.2 * len(keys) + 1.6, 4.1 * n_rows + 0.9)
         grid = figure.subplots(n_rows, len(keys), squeeze=False, sharex="col")
         for j, key in enumerate(keys):
             for i in range(n_rows):
                 _draw(grid[i, j], dataset, levels(dataset, key, True, N_BINS), (row, i) if row else None)
+        dim = replicate(dataset, swept(dataset))
+        several = dim is not None and dataset.sizes[dim] >= LEAST_UNITS
+        interval = f"± 95 % interval over {NOUNS[dim]}s" if dim and several else "without intervals (too few seeds)"
         parts = [
             "median of all networks that share the value on the axis; shaded: middle half",
-            f"slopes ± 95 % interval: least squares over residuals above {ROUND_OFF:g}",
-            f"{int(has_order(dataset).sum()):,} of {networks_text(dataset)}: r ≤ 1, no ReLU unit crossed its kink",
+            f"slopes {interval}: least squares over residuals above {ROUND_OFF:g}",
+            f"{with_order:,} of {networks_text(dataset)}: r ≤ 1, no ReLU unit crossed its kink",
             commit_text(dataset),
         ]
         put_title(figure, "Largest distance between τ of the run and its prediction", parts)
@@ -162,7 +167,7 @@ def _points(
     values = quantity(dataset, name).values.where(has_order(dataset))
     if row:
         values = values.where(row[0].codes == row[1])
-    unit_dim = next((dim for dim in ("sample", "seed") if dim in values.dims), None)
+    unit_dim = replicate(dataset, [str(dim) for dim in values.dims])
     unit = xr.DataArray(np.arange(dataset.sizes[unit_dim]), dims=unit_dim) if unit_dim else xr.DataArray(0)
     numbers = xr.DataArray(coordinate(dataset, x.key).astype(np.float64), dims=x.codes.dims)
     arrays = xr.broadcast(values, numbers, unit, x.codes)
