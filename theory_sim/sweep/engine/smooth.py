@@ -299,7 +299,7 @@ def compress(
     for i in range(checked.shape[1]):
         rest[:] = -checked[:, i]
         combine_rows(coefficients, checked[rows, i], rest)
-        t = np.argmax(np.abs(rest))
+        t = int(np.argmax(np.abs(rest)))
         if abs(rest[t]) > worst:
             worst, where = abs(rest[t]), t
     top = np.sqrt(norm2.max())
