@@ -24,6 +24,7 @@ from tests.sweep.fakes import GRID, SMOOTH, Recorder, bits, compute, sweep
 from theory_sim.errors import InputError
 from theory_sim.sweep import cluster
 from theory_sim.sweep.cluster import connect
+from theory_sim.sweep.cluster_address import check_address
 from theory_sim.sweep.definition import parse_sweep
 from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.store import UNDONE, SweepStore
@@ -202,9 +203,17 @@ def test_no_scheduler_is_one_line_within_seconds(monkeypatch: pytest.MonkeyPatch
     ):
         pass
     assert time.monotonic() - begin < 4
-    for wrong in ("nonsense://x", "tcp://", ""):
-        with pytest.raises(InputError, match="--cluster "), connect(wrong, Recorder()):
-            pass
+
+
+@pytest.mark.parametrize("wrong", ["foo", "nonsense://x", "tcp://", "", "tcp://x", "tcp://x:0", "tcp://x:70000", "x:1"])
+def test_a_malformed_address_is_refused_by_its_form(wrong: str) -> None:
+    with (
+        pytest.raises(InputError, match=f"--cluster {wrong}: allowed is tcp://HOST:PORT or tls://HOST:PORT"),
+        connect(wrong, Recorder()),
+    ):
+        pass
+    for right in ("tcp://host.name:8786", "tls://10.0.0.1:8786", "tcp://[::1]:8786"):
+        check_address(right)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

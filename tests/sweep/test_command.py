@@ -114,6 +114,21 @@ def test_quiet_prints_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert (folder / "runs" / "small.zarr").is_dir()
 
 
+def test_json_is_printed_quietly_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "small.toml", "--quiet", "--json", "--no-plots", "--device", "cpu"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["points"] == 20
+    assert err == ""
+
+
+def test_metadata_that_is_written_again_is_noted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sweep", "small.toml", "--quiet", "--no-plots", "--device", "cpu"]
+    assert main(command) == 0
+    Path("runs/small.zarr/.zmetadata").unlink()
+    assert main(command) == 0
+    assert capsys.readouterr().err == "note: runs/small.zarr/.zmetadata is missing or damaged: it is written again\n"
+
+
 def test_dry_run_says_what_it_would_cost_and_makes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.rglob("*"))
     assert main(["sweep", "mixed.toml", "--dry-run", "--device", "cpu"]) == 0
@@ -122,7 +137,7 @@ def test_dry_run_says_what_it_would_cost_and_makes_nothing(folder: Path, capsys:
         "40 = 5 seed × 2 alpha × 2 cutoff × 2 activation",
         "can be run  20",
         "cannot      20: cut-off out of range",
-        "disk",
+        "of values; the rest is the overhead of ",
     ):
         assert words in out
     assert main(["sweep", "mixed.toml", "--dry-run", "--json", "--workers", "3", "--device", "cpu"]) == 0
@@ -151,12 +166,18 @@ BAD = [
     (["syntax.toml"], "not TOML"),
     (["small.toml", "--set", "wdth=3"], "wdth"),
     (["small.toml", "--out", "x.nc"], "--out x.nc: allowed is a name ending in .zarr"),
-    (["small.toml", "--out", "folder.zarr"], "folder.zarr is no store of a sweep"),
+    (
+        ["small.toml", "--out", "folder.zarr"],
+        "folder.zarr exists and is no store of a sweep: remove it, or use another --out",
+    ),
     (["small.toml", "--out", "file/x.zarr"], "--out file/x.zarr: file is no folder"),
     (["small.toml", "--workers", "-1"], "--workers -1: allowed is >= 0"),
     (["small.toml", "--device", "tpu"], "--device 'tpu': allowed are auto, cpu, cuda"),
     (["small.toml", "--export", "xls"], "--export xls: allowed are parquet, csv, netcdf"),
-    (["small.toml", "--cluster", "nonsense", "--out", "never.zarr"], "--cluster nonsense: no scheduler answers there"),
+    (
+        ["small.toml", "--cluster", "nonsense", "--out", "never.zarr"],
+        "--cluster nonsense: allowed is tcp://HOST:PORT or tls",
+    ),
     (["small.toml", "--cluster", "tcp://x:1", "--workers", "2"], "--workers 2 with --cluster: allowed is one of them"),
     (["small.toml", "--set"], "requires an argument"),
 ]

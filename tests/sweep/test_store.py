@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ import xarray as xr
 import zarr
 from PIL import Image
 
-from tests.sweep.fakes import GRID, SAMPLED, Recorder, bits, sweep
+from tests.sweep.fakes import GRID, INVALID, SAMPLED, Recorder, bits, compute, sweep
 from theory_sim.compiled_code import digest
 from theory_sim.errors import InputError
 from theory_sim.sweep import laws
 from theory_sim.sweep.definition import parse_sweep
+from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.schema import variables
-from theory_sim.sweep.store import KIND, MARKS, UNDONE, SweepStore, locked, open_sweep, reading
+from theory_sim.sweep.store import KIND, MARKS, UNDONE, SweepStore, is_consolidated, locked, open_sweep, reading
 from theory_sim.sweep.validity import REASONS
 
 DAMAGED = "tau/2.0.0.0"  # a file of chunk 2 of GRID
@@ -227,7 +230,7 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     xr.Dataset({"a": ("x", [1.0])}).to_zarr(tmp_path / "newer.zarr", zarr_format=3, consolidated=False)
     before = bits(tmp_path)
     for name in ("folder.zarr", "file.zarr", "other.zarr", "newer.zarr"):
-        with pytest.raises(InputError, match=f"{name} is no store of a sweep"):
+        with pytest.raises(InputError, match=f"{name} exists and is no store .*: remove it, or use another --out$"):
             sweep(tmp_path / name)
         with pytest.raises(InputError, match=f"{name} is no store of a sweep"):
             open_sweep(tmp_path / name)
@@ -256,11 +259,62 @@ def test_a_newer_format_is_known_in_zarrs_own_newer_format(tmp_path: Path) -> No
             use(path)
 
 
-def test_lost_metadata_is_one_line(path: Path) -> None:
+@pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncate", "lose"])
+@pytest.mark.parametrize(
+    "file", ["tau/.zarray", "tau/.zattrs", "alpha/.zarray", "record/.zattrs", f"{MARKS}/.zarray", ".zattrs", ".zgroup"]
+)
+def test_damaged_metadata_is_named_before_anything_is_computed(
+    path: Path, damage: Callable[[Path], None], file: str
+) -> None:
+    damage(path / file)
+    for use in (open_sweep, partial(sweep, watch=(watch := Recorder()))):
+        with pytest.raises(InputError, match=f"{re.escape(str(path / file))} is missing or damaged, .* restore the f"):
+            use(path)
+    assert watch.updates == []
+
+
+def test_a_lost_array_is_named_before_anything_is_computed(path: Path) -> None:
     shutil.rmtree(path / "tau")
-    (path / ".zmetadata").unlink()
-    with pytest.raises(InputError, match="cannot read sweep "):
+    watch = Recorder()
+    with pytest.raises(InputError, match=r"tau/\.zarray is missing or damaged, so its chunks cannot be trusted"):
+        sweep(path, watch=watch)
+    assert watch.updates == []
+
+
+@pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncate", "lose"])
+def test_damaged_consolidated_metadata_is_written_again(
+    path: Path, finished: Path, damage: Callable[[Path], None]
+) -> None:
+    assert is_consolidated(path)
+    damage(path / ".zmetadata")
+    with pytest.raises(InputError, match=r"\.zmetadata is missing or damaged; the sweep's own command writes it again"):
         open_sweep(path)
+    sweep(path)
+    assert bits(path) == bits(finished)
+
+
+def test_a_place_that_cannot_be_written_is_no_other_process() -> None:
+    for path in (Path("/proc/x.zarr"), Path("/proc/x/y.zarr")):
+        with pytest.raises(InputError, match=f"cannot write {path}: No such file or directory"), locked(path):
+            pass
+
+
+def test_lost_files_of_marked_chunks_are_noted(path: Path) -> None:
+    notes: list[str] = []
+    open_sweep(path, notes.append)
+    assert notes == []
+    (path / DAMAGED).unlink()
+    (path / "reason" / "3.0.0").unlink()
+    open_sweep(path, notes.append)
+    assert notes == [f"2 chunks of {path} are marked done but incomplete; the sweep's own command computes it again"]
+    assert SweepStore(path).incomplete() == [2, 3]
+
+
+def test_a_chunk_of_nothing_but_missing_values_is_complete(tmp_path: Path) -> None:
+    definition = parse_sweep(INVALID)
+    run(definition, tmp_path / "sweep.zarr", Recorder(), skip_invalid=True, start=local(1), compute=compute)
+    assert (SweepStore(tmp_path / "sweep.zarr").marks() != UNDONE).all()
+    assert SweepStore(tmp_path / "sweep.zarr").incomplete() == []
 
 
 def test_going_on_elsewhere_is_noted_and_recorded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

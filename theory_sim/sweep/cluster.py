@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from theory_sim.compiled_code import digest
 from theory_sim.errors import InputError, require
 from theory_sim.provenance import provenance
+from theory_sim.sweep.cluster_address import check_address
 from theory_sim.sweep.execution import Columns, Workers
 from theory_sim.sweep.progress import Watch
 
@@ -79,9 +80,10 @@ class _DaskWorkers:
 def connect(address: str, watch: Watch) -> Iterator[Workers]:
     """Workers of the Dask scheduler at `address`.
 
-    Raises InputError, in one line, if Dask is not installed, no scheduler answers within CONNECT_SECONDS, the workers
-    have another theory_sim, or the cluster is lost; what is stored by then stays.
+    Raises InputError, in one line, if the address has another form, Dask is not installed, no scheduler answers within
+    CONNECT_SECONDS, the workers have another theory_sim, or the cluster is lost; what is stored by then stays.
     """
+    check_address(address)
     try:
         from distributed import Client, KilledWorker
         from distributed.comm import CommClosedError

@@ -39,18 +39,21 @@ def sweep(
     ] = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw pictures into STORE-plots/.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and notes.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors and notes; JSON if asked for.")] = False,
 ) -> None:
     """Train many networks, one for each combination of the swept parameters, into one Zarr store.
 
     The same command goes on where it stopped. Example: python -m theory_sim sweep SWEEP.toml --export parquet
     """
     from theory_sim.errors import require
+    from theory_sim.sweep.cluster_address import check_address
     from theory_sim.sweep.definition import load_sweep
     from theory_sim.sweep.device import choose_device
     from theory_sim.sweep.export import targets
     from theory_sim.sweep.progress import Progress
 
+    if cluster is not None:
+        check_address(cluster)
     path = out or RUNS / f"{config.stem if config else 'default'}.zarr"
     require(workers >= 0, f"--workers {workers}: allowed is >= 0")
     require(not (workers and cluster is not None), f"--workers {workers} with --cluster: allowed is one of them")
@@ -68,7 +71,10 @@ def sweep(
 
         from theory_sim.sweep.cluster import connect
         from theory_sim.sweep.execution import local, run
+        from theory_sim.sweep.store import is_consolidated
 
+        if path.exists() and not is_consolidated(path):
+            progress.note(f"{path}/.zmetadata is missing or damaged: it is written again")
         start = connect(cluster, progress) if cluster is not None else local(workers, chosen)
         try:
             store = run(definition, path, progress, device=chosen, skip_invalid=skip_invalid, start=start)
@@ -81,7 +87,7 @@ def sweep(
             progress.note(f"what is done is stored; go on with: {_again(config, path, options)}")
             raise
     written = _write_more(store, exported, plots)
-    if not quiet:
+    if as_json or not quiet:
         _print_summary(store, [path, *written], as_json)
 
 
@@ -94,7 +100,7 @@ def _check_store(path: Path) -> None:
 
     require(path.suffix == ".zarr", f"--out {path}: allowed is a name ending in .zarr")
     if path.exists():
-        check_kind(path)
+        check_kind(path, writable=True)
     folder = path if path.exists() else path.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -30,7 +30,8 @@ FILE_BYTES = 4096  # what a file takes at least on most disks
 class Estimate:
     """Costs of a sweep. invalid: points by reason; seconds: on `workers` cores; bytes: not compressed, of the result.
 
-    disk: bytes of the store, about; memory: bytes of the process at its peak, about, with `workers` chunks under way.
+    disk: bytes of the store, about; files: of its chunks.
+    memory: bytes of the process at its peak, about, with `workers` chunks under way.
     """
 
     dimensions: dict[str, int]
@@ -42,6 +43,7 @@ class Estimate:
     seconds: float
     bytes: int
     disk: int
+    files: int
     memory: int
 
 
@@ -71,6 +73,7 @@ def estimate(
         cost.seconds * n_valid / at_once,
         contents.point_bytes * n_points,
         disk,
+        layout.n_chunks * (len(contents.variables) + 1),
         cost.resting + workers * (cost.scratch + ARRAYS * chunk_bytes),
     )
 

@@ -6,6 +6,7 @@ the process leaves chunks with a mark, which are whole, and chunks without, whic
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zlib
@@ -21,15 +22,15 @@ from numpy.typing import NDArray
 
 from theory_sim.errors import InputError, require
 from theory_sim.sweep.layout import Layout
-from theory_sim.sweep.schema import CLAIM, FREQUENCY, RECORD, VERSION, Variable
+from theory_sim.sweep.schema import Variable
 
 if TYPE_CHECKING:
     import xarray as xr
 
 KIND = "theory_sim sweep"
 FORMAT_VERSION = 1
-BEYOND = (RECORD, CLAIM, VERSION, FREQUENCY)
 CHUNK, MARKS, UNDONE = "chunk", "chunk_checksum", -1
+STEP = "training step"  # units of when something happens, if it does
 UNREADABLE = (OSError, RuntimeError, ValueError)  # what a damaged chunk makes Zarr and its codecs raise
 # Its own checksum makes every reader notice a truncated or changed file; Blosc would decode what follows in memory.
 COMPRESSOR: Any = {"id": "zstd", "level": 3, "checksum": True}
@@ -54,20 +55,42 @@ class SweepStore:
     """
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
-        """Open the store at `path`. Raises InputError if there is none, it is newer than this code, or unreadable."""
+        """Open the store at `path`; if `writable`, with `.zmetadata` made whole.
+
+        Raises InputError if there is none, it is newer than this code, or an array or its metadata is damaged.
+        """
         self.path = path
-        check_kind(path)
+        check_kind(path, writable)
         try:
-            group = zarr.open_group(path, mode="r+" if writable else "r", zarr_format=2)
-            self._group = group
-            self.attributes: dict[str, Any] = dict(group.attrs)
+            self._group = zarr.open_group(path, mode="r+" if writable else "r", zarr_format=2, use_consolidated=False)
+            self.attributes: dict[str, Any] = dict(self._group.attrs)
             self.names: list[str] = list(self.attributes["stored_variables"])
-            self._arrays = {name: _array(group, name) for name in (*self.names, MARKS)}
-        except (*UNREADABLE, KeyError, TypeError) as error:
-            raise InputError(f"cannot read sweep {path}: {error}") from None
-        n_swept = len(self.attributes["swept"])
+            swept: list[str] = list(self.attributes["swept"])
+        except (*UNREADABLE, KeyError, TypeError):
+            raise _damaged(path, ".zattrs") from None
+        self._arrays = {name: self._array(name) for name in (*self.names, MARKS)}
         first = self._arrays[self.names[0]]
-        self.layout = Layout(first.shape[:n_swept], first.chunks[:n_swept])
+        self.layout = Layout(first.shape[: len(swept)], first.chunks[: len(swept)])
+        beyond = {dim for name in self.names for dim in self.dims(name)}
+        drawn = str(self.attributes.get(_COORDINATES, "")).split()
+        self._coordinates = {name: self._array(name) for name in (*swept, *drawn, *sorted(beyond))}
+        if writable and not is_consolidated(path):
+            zarr.consolidate_metadata(self._group.store, zarr_format=2)
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        """An array of the store. Raises InputError with the file that keeps it from being read."""
+        for file in (f"{name}/.zarray", f"{name}/.zattrs"):
+            if _json(self.path / file) is None:
+                raise _damaged(self.path, file)
+        try:
+            array = self._group[name]
+        except (*UNREADABLE, KeyError, TypeError):
+            raise _damaged(self.path, f"{name}/.zarray") from None
+        if not isinstance(array, zarr.Array):
+            raise _damaged(self.path, f"{name}/.zarray")
+        if _DIMENSIONS not in array.attrs:
+            raise _damaged(self.path, f"{name}/.zattrs")
+        return array
 
     def dims(self, name: str) -> tuple[str, ...]:
         """Dimensions of a variable beyond the swept ones."""
@@ -79,14 +102,12 @@ class SweepStore:
 
     def coordinates(self) -> dict[str, Coordinate]:
         """Every coordinate by its name. Raises InputError if one cannot be read."""
-        named = [*self.attributes["swept"], *str(self.attributes.get(_COORDINATES, "")).split(), *BEYOND]
-        arrays = {name: _array(self._group, name) for name in named if name in self._group}
         try:
             return {
                 name: Coordinate(_dimensions(array)[0], np.asarray(array[:]), str(array.attrs["long_name"]))
-                for name, array in arrays.items()
+                for name, array in self._coordinates.items()
             }
-        except UNREADABLE as error:
+        except (*UNREADABLE, KeyError) as error:
             raise InputError(f"cannot read sweep {self.path}: a coordinate is damaged ({error})") from None
 
     def marks(self) -> NDArray[np.int64]:
@@ -151,15 +172,36 @@ class SweepStore:
         marks = self.marks()
         marked, damaged = np.flatnonzero(marks != UNDONE), []
         for done, chunk in enumerate(map(int, marked), 1):
-            try:
-                whole = self._checksum(self._read(chunk, self.names)) == marks[chunk]
-            except UNREADABLE:
-                whole = False
-            if not whole:
+            if not self._is_whole(chunk, int(marks[chunk])):
                 self._arrays[MARKS][chunk : chunk + 1] = UNDONE
                 damaged.append(chunk)
             report(done, len(marked))
         return sorted([*map(int, np.flatnonzero(marks == UNDONE)), *damaged]), damaged
+
+    def incomplete(self) -> list[int]:
+        """Marked chunks that lack files, found by the files' names, so that all is not read.
+
+        What is missing at every point of a chunk has no file; so chunks that lack one are held against their checksum,
+        except where only variables lack it that may well have no value in a whole chunk. Those `repair` checks.
+        """
+        marks, suspects = self.marks(), set()
+        marked = np.flatnonzero(marks != UNDONE)
+        for name in self.names:
+            array = self._arrays[name]
+            if array.attrs.get("units") == STEP or name.startswith("attack_"):  # may never come; without an attack
+                continue
+            found, inner = set(os.listdir(self.path / name)), ".0" * len(self.dims(name))
+            for chunk in map(int, marked):
+                piece = ".".join(map(str, np.unravel_index(chunk, self.layout.pieces)))
+                if piece + inner not in found:
+                    suspects.add(chunk)
+        return [chunk for chunk in sorted(suspects) if not self._is_whole(chunk, int(marks[chunk]))]
+
+    def _is_whole(self, chunk: int, mark: int) -> bool:
+        try:
+            return self._checksum(self._read(chunk, self.names)) == mark
+        except UNREADABLE:
+            return False
 
     def record(self, attributes: Mapping[str, Any]) -> None:
         """Change attributes of the store, as for what it was resumed with."""
@@ -169,12 +211,30 @@ class SweepStore:
 
 
 REPAIR = "the sweep's own command computes it again"
+REWRITE = "the sweep's own command writes it again"
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    found = group[name]
-    require(isinstance(found, zarr.Array), f"{group.store_path}: {name} is no array")
-    return found  # type: ignore[return-value]
+def _json(file: Path) -> dict[str, Any] | None:
+    """The object that a file of metadata holds; None if there is no such file or it is damaged."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _damaged(path: Path, file: str) -> InputError:
+    return InputError(
+        f"cannot read sweep {path}: {path / file} is missing or damaged, so its chunks cannot be trusted; "
+        "restore the file, or remove the store and compute it again"
+    )
+
+
+def is_consolidated(path: Path) -> bool:
+    """Whether `.zmetadata` of the store at `path`, by which xarray reads it, says what the arrays' own files say."""
+    files = (_json(path / ".zmetadata") or {}).get("metadata")
+    own = [file for pattern in (".z*", "*/.z*") for file in path.glob(pattern) if file.name != ".zmetadata"]
+    return files == {file.relative_to(path).as_posix(): _json(file) for file in own}
 
 
 def _dimensions(array: zarr.Array[Any]) -> list[str]:
@@ -240,14 +300,18 @@ def create(
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def check_kind(path: Path) -> None:
-    """Raise InputError unless `path` holds a sweep's store that this code can read."""
+def check_kind(path: Path, writable: bool = False) -> None:
+    """Raise InputError unless `path` holds a sweep's store that this code can read. writable: to go on with it."""
     require(path.exists(), f"no such sweep: {path}")
     attributes: dict[str, Any] = {}
     for zarr_format in (2, 3):  # a later version may write the other one
         with suppress(*UNREADABLE, KeyError, TypeError):
-            attributes |= zarr.open_group(path, mode="r", zarr_format=zarr_format).attrs
-    require(attributes.get("kind") == KIND, f"{path} is no store of a sweep")
+            attributes |= zarr.open_group(path, mode="r", zarr_format=zarr_format, use_consolidated=False).attrs
+    if attributes.get("kind") != KIND:
+        if (path / MARKS).is_dir():
+            raise _damaged(path, ".zgroup" if _json(path / ".zgroup") is None else ".zattrs")
+        words = "exists and is no store of a sweep: remove it, or use another --out"
+        raise InputError(f"{path} {words if writable else 'is no store of a sweep'}")
     version = attributes.get("format_version")
     is_newer = isinstance(version, int) and version > FORMAT_VERSION
     require(
@@ -264,10 +328,18 @@ def place(path: Path) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the store at `path`, which need not exist yet, for this process. InputError at once if another one does."""
+    """Hold the store at `path`, which need not exist yet, for this process.
+
+    Raises InputError at once if another process holds it, or nothing can be written there.
+    """
     target = place(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    file = target.with_name(f".{target.name}.lock")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()  # FileLock takes some places where no file can be made for places that another process holds
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}: {error.filename or file}") from None
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -284,15 +356,20 @@ def open_sweep(path: str | os.PathLike[str], note: Callable[[str], None] = lambd
     """A sweep's Dataset, read from `path` as its values are asked for; NaN where a point has no value.
 
     The same as `xr.open_zarr(path)` without the marks of its chunks, and with mistakes in one line. `note` is told
-    when the sweep is not complete. Raises InputError if there is no sweep, it is newer than this code, or unreadable;
-    what is read later is guarded by `reading`.
+    when the sweep is not complete. Raises InputError if there is no sweep, it is newer than this code, or an array or
+    metadata is damaged; what is read later is guarded by `reading`.
     """
     import xarray as xr
 
     path = Path(path)
-    done = SweepStore(path).marks() != UNDONE
+    store = SweepStore(path)
+    if not is_consolidated(path):
+        raise InputError(f"cannot read sweep {path}: {path}/.zmetadata is missing or damaged; {REWRITE}")
+    done = store.marks() != UNDONE
     if not done.all():
         note(f"{path} is not complete: {done.sum():,} of {done.size:,} chunks")
+    if incomplete := store.incomplete():
+        note(f"{len(incomplete):,} chunks of {path} are marked done but incomplete; {REPAIR}")
     with reading(path):
         return xr.open_zarr(path, chunks=None, zarr_format=2, consolidated=True, drop_variables=MARKS)
 

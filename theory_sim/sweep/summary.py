@@ -106,6 +106,9 @@ def print_estimate(out: Console, found: Estimate) -> None:
 
     sizes = " × ".join(f"{size:,} {name}" for name, size in found.dimensions.items())
     n_invalid = sum(found.invalid.values())
+    raw = f"{_size(found.bytes)} not compressed"
+    if found.disk > found.bytes:
+        raw = f"{_size(found.bytes)} of values; the rest is the overhead of {found.files:,} files"
     rows = [
         ("networks", f"{found.points:,} = {sizes}"),
         ("can be run", f"{found.points - n_invalid:,}"),
@@ -116,7 +119,7 @@ def print_estimate(out: Console, found: Estimate) -> None:
         ("chunks", f"{found.chunks:,} of at most {found.chunk_points:,} networks"),
         ("time", f"about {duration(found.seconds)} on {found.workers} cores"),
         ("memory", f"about {_size(found.memory)}"),
-        ("disk", f"about {_size(found.disk)} ({_size(found.bytes)} not compressed)"),
+        ("disk", f"about {_size(found.disk)} ({raw})"),
     ]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
