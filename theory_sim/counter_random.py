@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-WEIGHTS, OUTER, PHASES, PIECE, ATTACK, SCALARS = range(6)  # streams: what one of them draws does not depend on the others
+WEIGHTS, OUTER, PHASES, PIECE, ATTACK, SCALARS = range(6)  # streams: what one draws does not depend on the others
 
 MASK = np.uint64(0xFFFFFFFF)
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
