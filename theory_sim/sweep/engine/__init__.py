@@ -1,6 +1,7 @@
 """Training by the batch: every variable of a chunk of points, exactly, W_t never formed [paper: Eq. 4].
 
-group.py is the compiled loop; relu.py and smooth.py give the course of one network; bands.py sums it up in bands.
+group.py is the compiled loop over drawn networks, given.py one over settings of a given network; relu.py and smooth.py
+give the course of one network, bands.py its band sums; scalars.py draws no weights; perturbed.py attacks.
 """
 
 from __future__ import annotations
