@@ -27,4 +27,5 @@ TOLERANCES = {
     "quadrature": Tolerance(2e-11, "SciPy's quad asked for 1e-12"),
     "order": Tolerance(0.1, "slope of log error against log step"),
     "projection": Tolerance(1e-8, "SciPy's constrained minimiser, not the projection, sets this"),
+    "folding": Tolerance(3e-7, "weights and bias rounded to float32, beside float64; sums of up to 576 terms"),
 }
