@@ -1,0 +1,1 @@
+"""The operations of the network: of each an obvious reference, kernels for the CPU and kernels for CUDA."""

@@ -41,16 +41,23 @@ def blank_mask(blocks: int, channels: int, height: int, width: int) -> NDArray[A
     return aligned((blocks, channels, height, width), MASK)
 
 
-def pack(images: Array, blocks: Array) -> None:
-    """Write images (n, c, h, w) float32 into blocks; lanes without an image become zero."""
-    _pack(np.ascontiguousarray(images), blocks)
+def pack(images: Array, blocks: Array, mean: Array | None = None, std: Array | None = None, first: int = 0) -> int:
+    """Write (images - mean) / std from image `first` on, (n, c, h, w) float32, into blocks; how many found a place.
+
+    mean, std: (c,), default 0 and 1. Lanes without an image become zero.
+    """
+    channels = images.shape[1]
+    centre = np.zeros(channels, np.float32) if mean is None else mean
+    scale = np.ones(channels, np.float32) if std is None else (1 / std.astype(float)).astype(np.float32)
+    _pack(np.ascontiguousarray(images), blocks, centre, scale, first)
+    return min(len(images) - first, len(blocks) * LANES)
 
 
 def unpack(blocks: Array, n: int) -> Array:
     """The first n images of blocks as (n, c, h, w) float32."""
     _, channels, height, width, _ = blocks.shape
     images = np.empty((n, channels, height - 2, width - 2), np.float32)
-    _unpack(blocks, images)
+    unpack_into(blocks, images)
     return images
 
 
@@ -62,23 +69,24 @@ def unpack_mask(mask: NDArray[Any], n: int) -> NDArray[np.bool_]:
 
 
 @kernel
-def _pack(images, blocks):  # type: ignore[no-untyped-def]
+def _pack(images, blocks, mean, scale, first):  # type: ignore[no-untyped-def]
     n, channels, height, width = images.shape
     for block in range(blocks.shape[0]):
         for c in range(channels):
             for i in range(height):
                 for lane in range(LANES):
-                    image = block * LANES + lane
+                    image = first + block * LANES + lane
                     if image < n:
                         for j in range(width):
-                            blocks[block, c, i + 1, j + 1, lane] = images[image, c, i, j]
+                            blocks[block, c, i + 1, j + 1, lane] = (images[image, c, i, j] - mean[c]) * scale[c]
                     else:
                         for j in range(width):
                             blocks[block, c, i + 1, j + 1, lane] = np.float32(0)
 
 
 @kernel
-def _unpack(blocks, images):  # type: ignore[no-untyped-def]
+def unpack_into(blocks, images):  # type: ignore[no-untyped-def]
+    """As `unpack`, into contiguous images (n, c, h, w)."""
     n, channels, height, width = images.shape
     for image in range(n):
         block, lane = image // LANES, image % LANES

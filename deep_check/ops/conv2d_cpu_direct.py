@@ -73,10 +73,7 @@ def _finish_tile(columns, scratch, o, co, i, j, step, h, w, residual, mode, y, m
 @part
 def _pixels(columns, stride, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch):  # type: ignore[no-untyped-def]
     """`columns` pixels of one output row; wide and plane: vectors of a row and of a channel of x."""
-    if mode == FORWARD:
-        tile = broadcast_tile(bias, o, columns)
-    else:
-        tile = zero_tile(columns)
+    tile = broadcast_tile(bias, o, columns) if mode == FORWARD else zero_tile(columns)
     for c in range(ci):
         packed = (o // TILE * ci + c) * 9 * TILE
         first = c * plane + stride * (i * wide + j)
@@ -98,16 +95,24 @@ def direct(ci, co, height, width, stride, x, weights, bias, residual, mode, y, m
         for o in range(0, co, TILE):
             for i in range(h):
                 for j in range(0, w - w % 4, 4):
-                    _pixels(4, 1, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch)
+                    _pixels(
+                        4, 1, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch
+                    )
                 for j in range(w - w % 4, w):
-                    _pixels(1, 1, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch)
+                    _pixels(
+                        1, 1, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch
+                    )
     else:
         for o in range(0, co, TILE):
             for i in range(h):
                 for j in range(0, w - w % 4, 4):
-                    _pixels(4, 2, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch)
+                    _pixels(
+                        4, 2, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch
+                    )
                 for j in range(w - w % 4, w):
-                    _pixels(1, 2, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch)
+                    _pixels(
+                        1, 2, o, i, j, ci, co, h, w, wide, plane, x, weights, bias, residual, mode, y, mask, scratch
+                    )
 
 
 @part
@@ -128,9 +133,7 @@ def _parity(columns, row, column, o, i, j, ci, co, height, width, d_y, weights, 
                 at = c * plane + (i + a + 1) * wide + j + b + 1
                 tile = multiply_tile(tile, weights, packed + tap * TILE, d_y, at * LANES, LANES)
     store_tile(scratch, 0, columns * LANES, LANES, tile)
-    _finish_tile(
-        columns, scratch, o, co, 2 * i + row, 2 * j + column, 2, height, width, residual, mode, d_x, mask
-    )
+    _finish_tile(columns, scratch, o, co, 2 * i + row, 2 * j + column, 2, height, width, residual, mode, d_x, mask)
 
 
 @kernel
@@ -145,6 +148,10 @@ def direct_input_gradient(ci, co, height, width, d_y, weights, residual, mode, d
             for column in range(2):
                 n = (width + 1 - column) // 2  # pixels of this parity
                 for j in range(0, n - n % 4, 4):
-                    _parity(4, row, column, o, i, j, ci, co, height, width, d_y, weights, residual, mode, d_x, mask, scratch)
+                    _parity(
+                        4, row, column, o, i, j, ci, co, height, width, d_y, weights, residual, mode, d_x, mask, scratch
+                    )
                 for j in range(n - n % 4, n):
-                    _parity(1, row, column, o, i, j, ci, co, height, width, d_y, weights, residual, mode, d_x, mask, scratch)
+                    _parity(
+                        1, row, column, o, i, j, ci, co, height, width, d_y, weights, residual, mode, d_x, mask, scratch
+                    )

@@ -23,9 +23,7 @@ def _strip(rows, pair, o, c, ci, i0, i1, height, width, stride, x, d_y, d_weight
             at = o * y_plane + ((i + 1) * (w + 2) + 1) * LANES
             to = c * x_plane + (stride * i + k) * (width + 2) * LANES
             for j in range(w):
-                tile = outer_taps_tile(
-                    tile, rows, d_y, at + j * LANES, y_plane, x, to + stride * j * LANES, x_plane
-                )
+                tile = outer_taps_tile(tile, rows, d_y, at + j * LANES, y_plane, x, to + stride * j * LANES, x_plane)
         # (co, kernel row, ci, kernel column): a tile's sums of one output channel lie together only in this order
         add_totals(d_weights, ((o * 3 + k) * ci + c) * 3, 9 * ci, pair, tile)
 

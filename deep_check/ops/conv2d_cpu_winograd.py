@@ -34,10 +34,11 @@ Array = NDArray[np.float32]
 TILE = 4  # outputs of a tile along each axis, output channels and tiles of a register tile
 POINTS = 36  # of a tile of the input, and of the transformed weights
 CHANNELS = 8  # output channels whose products wait for the inverse transform
+MIN_CHANNELS = 8  # of the input: below, the transforms cost more than they save
 # G: rows are the interpolation points 0, 1, -1, 2, -2, ∞.
 G = np.array(
-    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6],
-     [0, 0, 1]]
+    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
+     [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def strip_rows(height: int, width: int) -> int:
 
 def fits(in_channels: int, out_channels: int, height: int, width: int) -> bool:
     """Whether this file can do the convolution."""
-    return out_channels % CHANNELS == 0 and in_channels >= 1 and strip_rows(height, width) > 0
+    return out_channels % CHANNELS == 0 and in_channels >= MIN_CHANNELS and strip_rows(height, width) > 0
 
 
 def scratch_sizes(in_channels: int, height: int, width: int) -> tuple[int, int, int]:
@@ -129,9 +130,9 @@ def _inverse_points(m0, m1, m2, m3, m4, m5):  # type: ignore[no-untyped-def]
 
 @kernel
 def transform_strip(ci, height, width, first, rows, x, points, between):  # type: ignore[no-untyped-def]
-    """B' x B of the tile rows first ... first + rows - 1: x (ci, height + 2, width + 2) -> (36, ci, tiles) + 1 vector each.
+    """B' x B of the tile rows first ... first + rows - 1: x (ci, height + 2, width + 2) -> (36, ci, tiles).
 
-    The odd vector keeps the 36 arrays from falling on the same lines of the cache.
+    One vector is left free after each of the 36 arrays: they would fall on the same lines of the cache.
     """
     wide, across = width + 2, width // TILE
     tiles = rows * across

@@ -309,7 +309,7 @@ def sum_tile(_: Any, rows: Any, columns: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def outer_taps_tile(_: Any, tile: Any, rows: Any, a: Any, i: Any, a_step: Any, b: Any, j: Any, b_step: Any) -> Any:
-    """tile[r, c, k] += a[i + r·a_step ...] · b[j + c·b_step + k·LANES ...], k = 0 ... 2, lane by lane; rows is a literal."""
+    """tile[r, c, k] += a[i + r·a_step ...] · b[j + c·b_step + k·LANES ...], k = 0 ... 2; rows is a literal."""
     n_rows = rows.literal_value
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The network on the CPU: whole blocks of images go through all layers on one core each."""

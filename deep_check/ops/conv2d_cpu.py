@@ -1,0 +1,204 @@
+"""3x3 convolution on the CPU: which kernel does which part, and the same on images (n, c, h, w).
+
+Stride 1 goes through Winograd's transform where sizes and channels fit it, everything else through the direct sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deep_check.ops import conv2d_cpu_direct as direct
+from deep_check.ops import conv2d_cpu_winograd as winograd
+from deep_check.ops.blocks import MASK, aligned, blank, n_blocks, pack, unpack
+from deep_check.ops.conv2d_cpu_epilogue import BACKWARD, FORWARD, RAW
+from deep_check.ops.conv2d_cpu_weights import weight_gradient
+
+__all__ = [
+    "BACKWARD", "FORWARD", "RAW", "BlockConvolution", "Scratch", "conv2d", "conv2d_input_gradient",
+    "conv2d_weight_gradient",
+]  # fmt: skip
+
+Array = NDArray[np.float32]
+NONE: Array = np.zeros(0, np.float32)  # no bias, no residual
+NO_MASK: NDArray[Any] = np.zeros(0, MASK)
+
+
+@dataclass
+class Scratch:
+    """What one thread needs to run any of the convolutions it was made for."""
+
+    tile: Array
+    points: Array
+    products: Array
+    between: Array
+
+    @staticmethod
+    def of(convolutions: Iterable[BlockConvolution]) -> Scratch:
+        """Enough for the largest of them."""
+        sizes = [(1, 1, 1)]
+        for conv in convolutions:
+            for channels, used in ((conv.in_channels, conv.fast), (conv.out_channels, conv.fast_backward)):
+                if used:
+                    sizes.append(winograd.scratch_sizes(channels, conv.height, conv.width))
+        return Scratch(aligned((direct.SCRATCH,)), *(aligned((max(size),)) for size in zip(*sizes, strict=True)))
+
+
+class BlockConvolution:
+    """One convolution on blocks of images: (in_channels, height, width) -> (out_channels, ceil(height / stride), ...).
+
+    Arrays of one block are (channels, rows + 2, columns + 2, LANES), masks (channels, rows, columns). `fast` and
+    `fast_backward` say whether Winograd's transform is taken.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        height: int,
+        width: int,
+        stride: int = 1,
+        *,
+        backward: bool = True,
+        fast: bool = True,
+    ) -> None:
+        """backward: the input gradient is wanted; fast: False keeps to the direct sum."""
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.height, self.width, self.stride = height, width, stride
+        self.out_height, self.out_width = (height - 1) // stride + 1, (width - 1) // stride + 1
+        sized = fast and stride == 1
+        self.fast = sized and winograd.fits(in_channels, out_channels, height, width)
+        self.fast_backward = backward and sized and winograd.fits(out_channels, in_channels, height, width)
+        shape = winograd.packed_shape if self.fast else direct.packed_shape
+        self._forward: Array = aligned(shape(out_channels, in_channels))
+        self._backward: Array | None = None
+        if backward:
+            shape = winograd.packed_shape if self.fast_backward else direct.packed_shape
+            self._backward = aligned(shape(in_channels, out_channels))
+
+    def set_weights(self, weights: Array) -> None:
+        """Take weights (out_channels, in_channels, 3, 3) float32, contiguous."""
+        (winograd if self.fast else direct).pack_weights(weights, self._forward)
+        if self._backward is None:
+            return
+        if self.fast_backward:
+            winograd.pack_turned_weights(weights, self._backward)
+        else:
+            direct.pack_turned_weights(weights, self._backward, self.stride == 1)
+
+    def forward(
+        self,
+        x: Array,
+        y: Array,
+        scratch: Scratch,
+        mode: int = RAW,
+        bias: Array = NONE,
+        residual: Array = NONE,
+        mask: NDArray[Any] = NO_MASK,
+    ) -> None:
+        """y = sum (RAW) or max(sum + bias + residual, 0) with the signs in `mask` (FORWARD)."""
+        self._stride_1(self.fast, self._forward, self.in_channels, self.out_channels, self.stride, x, y, scratch, mode,
+                       bias, residual, mask)  # fmt: skip
+
+    def input_gradient(
+        self,
+        d_y: Array,
+        d_x: Array,
+        scratch: Scratch,
+        mode: int = RAW,
+        residual: Array = NONE,
+        mask: NDArray[Any] = NO_MASK,
+    ) -> None:
+        """d_x = gradient + residual (RAW), and zero where `mask` has no bit (BACKWARD)."""
+        assert self._backward is not None
+        if self.stride == 1:
+            sizes = (self.out_channels, self.in_channels)
+            self._stride_1(self.fast_backward, self._backward, *sizes, 1, d_y, d_x, scratch, mode, NONE, residual, mask)
+            return
+        direct.direct_input_gradient(
+            self.out_channels, self.in_channels, self.height, self.width, d_y.reshape(-1), self._backward.reshape(-1),
+            residual.reshape(-1), mode, d_x.reshape(-1), mask.reshape(-1), scratch.tile,
+        )  # fmt: skip
+
+    def _stride_1(
+        self,
+        fast: bool,
+        weights: Array,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        x: Array,
+        y: Array,
+        scratch: Scratch,
+        mode: int,
+        bias: Array,
+        residual: Array,
+        mask: NDArray[Any],
+    ) -> None:
+        flat = [array.reshape(-1) for array in (x, weights, bias, residual, y, mask)]
+        x, weights, bias, residual, y, mask = flat
+        sizes = (in_channels, out_channels, self.height, self.width)
+        if fast:
+            rooms = (scratch.points, scratch.products, scratch.between)
+            winograd.winograd(*sizes, x, weights, bias, residual, mode, y, mask, *rooms)
+        else:
+            direct.direct(*sizes, stride, x, weights, bias, residual, mode, y, mask, scratch.tile)
+
+    def weight_gradient(self, x: Array, d_y: Array, d_weights: Array) -> None:
+        """Add this block's part to d_weights (out_channels, 3, in_channels, 3): kernel row before input channel."""
+        weight_gradient(
+            self.in_channels, self.out_channels, self.height, self.width, self.stride, x.reshape(-1), d_y.reshape(-1),
+            d_weights.reshape(-1),
+        )  # fmt: skip
+
+
+def _on_images(images: Array, out: tuple[int, int, int], run: Callable[[Array, Array], None]) -> Array:
+    """Pack images, run(x, y) on each block, unpack y of `out` = (channels, height, width)."""
+    n, channels, height, width = images.shape
+    x, y = blank(n_blocks(n), channels, height, width), blank(n_blocks(n), *out)
+    pack(np.asarray(images, np.float32), x)
+    for block in range(len(x)):
+        run(x[block], y[block])
+    return unpack(y, n)
+
+
+def conv2d(images: Array, weights: Array, stride: int = 1, *, fast: bool = True) -> Array:
+    """Σ over channels and taps, padding 1: (n, ci, h, w), (co, ci, 3, 3) -> (n, co, ceil(h / stride), ...) float32.
+
+    fast: Winograd's transform where it fits.
+    """
+    conv = BlockConvolution(*weights.shape[1::-1], *images.shape[2:], stride, backward=False, fast=fast)
+    conv.set_weights(np.ascontiguousarray(weights, np.float32))
+    scratch = Scratch.of([conv])
+    out = (conv.out_channels, conv.out_height, conv.out_width)
+    return _on_images(images, out, lambda x, y: conv.forward(x, y, scratch))
+
+
+def conv2d_input_gradient(
+    d_output: Array, weights: Array, size: tuple[int, int], stride: int = 1, *, fast: bool = True
+) -> Array:
+    """Gradient with respect to the images of Σ d_output · conv2d(images): (n, co, ...) -> (n, ci, *size) float32."""
+    conv = BlockConvolution(*weights.shape[1::-1], *size, stride, fast=fast)
+    conv.set_weights(np.ascontiguousarray(weights, np.float32))
+    scratch = Scratch.of([conv])
+    out = (conv.in_channels, conv.height, conv.width)
+    return _on_images(d_output, out, lambda x, y: conv.input_gradient(x, y, scratch))
+
+
+def conv2d_weight_gradient(images: Array, d_output: Array, stride: int = 1) -> Array:
+    """Gradient with respect to the weights of Σ d_output · conv2d(images): -> (co, ci, 3, 3) float32."""
+    n, in_channels, height, width = images.shape
+    conv = BlockConvolution(in_channels, d_output.shape[1], height, width, stride, backward=False)
+    x, d_y = blank(n_blocks(n), *images.shape[1:]), blank(n_blocks(n), *d_output.shape[1:])
+    pack(np.asarray(images, np.float32), x)
+    pack(np.asarray(d_output, np.float32), d_y)
+    total = np.zeros((conv.out_channels, 3, in_channels, 3))
+    for block in range(len(x)):
+        part = np.zeros(total.shape, np.float32)
+        conv.weight_gradient(x[block], d_y[block], part)
+        total += part
+    return np.ascontiguousarray(total.transpose(0, 2, 1, 3), np.float32)
