@@ -136,6 +136,24 @@ def test_what_a_death_leaves(n: int) -> None:
     assert stats.ks_2samp(explicit[1], wrong).pvalue < 1e-20
 
 
+def test_a_diverging_run_is_a_result() -> None:
+    """Where units still alive leave the range of float64, as often as with all weights."""
+    run = {"dim": 65, "width": 20, "weight_scale": 1e49, "outer_scale": 1e49, "relative_residual": 1e49, "n_steps": 50}
+    table = []
+    for draw in ("weights", "scalars"):
+        definition = parse_sweep({"run": run | {"relative_rate": 1e49}, "grid": {"seed": {"replicates": 200}}})
+        found = compute(definition.columns(0, 200), Recording(steps=51, draw=draw), 0)
+        diverged, valid = found["diverged"] == 1, found["reason"] == 0
+        after = found["recorded_step"] > found["last_finite_step"][:, None]
+        np.testing.assert_array_equal(after.any(axis=1), diverged)
+        assert np.isnan(found["tau"][after]).all()
+        assert np.isnan(found["residual_along"][after]).all()
+        assert np.isfinite(found["residual_along"][~after & valid[:, None]]).all()
+        table.append([diverged.sum(), valid.sum() - diverged.sum()])
+    assert stats.fisher_exact(table).pvalue > LEAST_P, table
+    assert table[1][0] > 20  # a run taken for finite would be noticed
+
+
 def test_reproducible_and_independent_of_neighbours() -> None:
     definition = parse_sweep({"run": {"dim": 9, "width": 12, "cutoff": 1}, "grid": {"seed": {"replicates": 50}}})
     whole = compute(definition.columns(0, 50), Recording(draw="scalars"), 0)

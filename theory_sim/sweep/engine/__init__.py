@@ -133,7 +133,8 @@ def _draw_scalars(group: Group, steps: NDArray[np.int64]) -> Results:
     """Draw what the scalars need and train."""
     filled = _blank(group, steps.shape[1], 0, 0)
     names = ("facts", "rows", "records", "verdicts", "methods", "reason", "resolved")
-    run_scalars(group.points, group.inputs, group.bands, steps, _reasons(), *(filled[name] for name in names))
+    tables = (group.inputs, group.input_top, group.bands)
+    run_scalars(group.points, *tables, steps, _reasons(), *(filled[name] for name in names))
     return filled
 
 

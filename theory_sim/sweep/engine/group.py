@@ -9,20 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.counter_random import WEIGHTS, fill_normals, fill_outer
-from theory_sim.descent.trajectory import LARGEST
 from theory_sim.sweep.batch import OPPOSITE, RELATIVE_RATE, RELATIVE_RESIDUAL
 from theory_sim.sweep.batch import RESIDUAL as GIVEN_RESIDUAL
-from theory_sim.sweep.course import (
-    ACTIVE_NORM2,
-    HIGH_ENERGY,
-    LOW_ENERGY,
-    N_PROBES,
-    N_ROWS,
-    OUTPUT,
-    RESIDUAL,
-)
+from theory_sim.sweep.course import HIGH_ENERGY, LOW_ENERGY, N_PROBES, N_ROWS
 from theory_sim.sweep.engine.bands import axpy, dot, weighted_dot
-from theory_sim.sweep.engine.relu import order_deaths, relu_course
+from theory_sim.sweep.engine.relu import last_finite, order_deaths, relu_course
 from theory_sim.sweep.engine.smooth import (
     LARGEST_RANK,
     N_CHECKS,
@@ -189,7 +180,6 @@ def run_group(
         fact.input_low, fact.input_high = weighted_dot(low, x, x), weighted_dot(high, x, x)
         fact.outer_norm2 = dot(a, a)
         fact.relu, fact.mse, fact.n_steps, fact.n_probes = relu, point.loss == 0, n_steps, n_probes
-        last = n_steps
         if relu:
             if not have_deaths:
                 deaths = order_deaths(start, a, norm2)
@@ -199,11 +189,7 @@ def run_group(
                 point.loss, shared, course, probe_at, probes, record_steps[i], recorded[i], no_power, final,
             )  # fmt: skip
             methods[i] = EVENTS if point.loss == 0 else STEPS
-            for t in range(n_steps + 1):
-                size = max(abs(course[OUTPUT, t]), abs(course[RESIDUAL, t]))
-                if not max(size, abs(shared[t]) * course[ACTIVE_NORM2, t] * tops[point.input]) < LARGEST:
-                    last = t - 1
-                    break
+            last = last_finite(course, shared, tops[point.input])
         else:
             if not have_units:
                 units = spread_units(start, a)

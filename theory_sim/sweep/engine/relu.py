@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.descent.events import find_segments
+from theory_sim.descent.trajectory import LARGEST
 from theory_sim.sweep.course import (
     ACTIVE_NORM2,
     CROSSINGS,
@@ -240,3 +241,13 @@ def relu_course(
         p[up[i]] = outer[up[i]] * shared[n_steps]
     for i in range(n_down, down.size):
         p[down[i]] = outer[down[i]] * shared[n_steps]
+
+
+@nb.njit(nogil=True, cache=True)
+def last_finite(course: NDArray, shared: NDArray, x_top: float) -> int:
+    """The last step before one beyond LARGEST, -1 if there is none. x_top: max |x_i|."""
+    for t in range(course.shape[1]):
+        size = max(abs(course[OUTPUT, t]), abs(course[RESIDUAL, t]))
+        if not max(size, abs(shared[t]) * course[ACTIVE_NORM2, t] * x_top) < LARGEST:
+            return t - 1
+    return course.shape[1] - 1

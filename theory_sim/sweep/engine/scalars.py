@@ -27,12 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.counter_random import MASK, S32, SCALARS, fill_normals, fill_outer, normal_pair, philox, uniform
-from theory_sim.descent.trajectory import LARGEST
 from theory_sim.sweep.batch import RELATIVE_RATE
-from theory_sim.sweep.course import N_PROBES, N_ROWS, OUTPUT, RESIDUAL
+from theory_sim.sweep.course import N_PROBES, N_ROWS
 from theory_sim.sweep.engine.bands import dot, weighted_dot
 from theory_sim.sweep.engine.group import relu_state, resolve
-from theory_sim.sweep.engine.relu import fill_segment, order_deaths, relu_path
+from theory_sim.sweep.engine.relu import fill_segment, last_finite, order_deaths, relu_path
 from theory_sim.sweep.measure import measure
 
 START, DEATHS = 1, 2  # rows of the stream after that of the s_r: what is drawn at the start, and at the deaths
@@ -147,6 +146,7 @@ def scalars_course(
 def run_scalars(
     points: NDArray,
     inputs: NDArray,
+    tops: NDArray,
     bands: NDArray,
     record_steps: NDArray,
     reasons: NDArray,
@@ -198,13 +198,15 @@ def run_scalars(
             deaths, outer, point.weight_scale, weight, x_low, x_high, n_low, n_high, norm2, label, rate, point.loss,
             point.seed, parts, shared, course,
         )  # fmt: skip
-        if not max(abs(course[OUTPUT, 0]), abs(course[RESIDUAL, 0])) < LARGEST:
+        last = last_finite(course, shared, tops[point.input])
+        if last < 0:
             reason[i] = reasons[2]
             continue
+        course[:, last + 1 :] = np.nan
         methods[i] = METHOD
         fact = facts[i]
         fact.learning_rate, fact.label, fact.input_norm2 = rate, label, norm2
         fact.input_low, fact.input_high, fact.outer_norm2 = x_low, x_high, dot(outer, outer)
         fact.relu, fact.mse, fact.n_probes = 1, point.loss == 0, 0
-        fact.n_steps, fact.last_finite_step = n_steps, n_steps  # units die before a run could diverge
+        fact.n_steps, fact.last_finite_step = n_steps, last
         measure(course, no_probes, nothing, fact, record_steps[i], rows[i], records[i], verdicts[i])
