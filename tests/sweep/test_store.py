@@ -125,7 +125,7 @@ def test_a_damaged_chunk_is_computed_again(
     computed = [done for what, done, _ in watch.updates if what == "networks"]
     assert (computed[0], computed[-1]) == (42, 48)
     if not name.startswith(MARKS):
-        assert watch.notes[0] == f"1 damaged chunks of {path} are computed again: 2"
+        assert watch.notes[0] == f"{path}: 1 damaged chunk computed again: 2"
 
 
 def test_what_a_killed_write_left_is_removed(path: Path, finished: Path) -> None:
@@ -306,7 +306,7 @@ def test_lost_files_of_marked_chunks_are_noted(path: Path) -> None:
     (path / DAMAGED).unlink()
     (path / "reason" / "3.0.0").unlink()
     open_sweep(path, notes.append)
-    assert notes == [f"2 chunks of {path} are marked done but incomplete; the sweep's own command computes it again"]
+    assert notes == [f"{path}: 2 chunks marked done but incomplete; the sweep's own command computes it again"]
     assert SweepStore(path).incomplete() == [2, 3]
 
 

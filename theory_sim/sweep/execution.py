@@ -25,7 +25,7 @@ from theory_sim.sweep.definition import SweepDefinition, differences
 from theory_sim.sweep.pictures import picture_digests
 from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
 from theory_sim.sweep.progress import Watch
-from theory_sim.sweep.store import UNDONE, SweepStore, create, locked, place
+from theory_sim.sweep.store import UNDONE, SweepStore, counted, create, locked, place
 from theory_sim.sweep.validity import reasons
 
 CUDA_THREADS = 2  # one prepares while the GPU works for the other
@@ -151,7 +151,7 @@ def run(
         store = _open_or_create(definition, path, device)
         todo, damaged = store.repair(partial(watch.update, "checking"))
         if damaged:
-            watch.note(f"{len(damaged)} damaged chunks of {path} are computed again: {_few(damaged)}")
+            watch.note(f"{path}: {counted(len(damaged), 'damaged chunk')} computed again: {_few(damaged)}")
         if todo:
             _note_resume(store, device, len(todo), watch)
             task = partial(compute_points, Contents.of(definition), compute or engine_compute(), device)
@@ -185,7 +185,7 @@ def _fill(
             return
         if stopped.is_set() and not told:
             told = True
-            watch.note(f"finishing the {len(waiting)} chunks in flight; Ctrl-C again stops at once")
+            watch.note(f"finishing {counted(len(waiting), 'chunk')} in flight; Ctrl-C again stops at once")
         for future in wait(waiting, TICK, FIRST_COMPLETED).done:
             chunk = waiting.pop(future)
             store.write(chunk, future.result())

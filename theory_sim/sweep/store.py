@@ -6,6 +6,7 @@ the process leaves chunks with a mark, which are whole, and chunks without, whic
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ KIND = "theory_sim sweep"
 FORMAT_VERSION = 1
 CHUNK, MARKS, UNDONE = "chunk", "chunk_checksum", -1
 STEP = "training step"  # units of when something happens, if it does
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what is being written does not fit; says nothing of what is read meanwhile
 UNREADABLE = (OSError, RuntimeError, ValueError)  # what a damaged chunk makes Zarr and its codecs raise
 # Its own checksum makes every reader notice a truncated or changed file; Blosc would decode what follows in memory.
 COMPRESSOR: Any = {"id": "zstd", "level": 3, "checksum": True}
@@ -321,6 +323,11 @@ def check_kind(path: Path, writable: bool = False) -> None:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 chunk", "2 chunks"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def place(path: Path) -> Path:
     """Where a store at `path` lies or will: what a link points at, so that all its names are one."""
     return path.resolve() if path.is_symlink() else path
@@ -369,17 +376,22 @@ def open_sweep(path: str | os.PathLike[str], note: Callable[[str], None] = lambd
     if not done.all():
         note(f"{path} is not complete: {done.sum():,} of {done.size:,} chunks")
     if incomplete := store.incomplete():
-        note(f"{len(incomplete):,} chunks of {path} are marked done but incomplete; {REPAIR}")
+        note(f"{path}: {counted(len(incomplete), 'chunk')} marked done but incomplete; {REPAIR}")
     with reading(path):
         return xr.open_zarr(path, chunks=None, zarr_format=2, consolidated=True, drop_variables=MARKS)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Within it, a chunk that cannot be decoded is an InputError of one line that says what to do."""
+    """Within it, a chunk that cannot be decoded is an InputError of one line that says what to do.
+
+    A full disk, of a target that is written meanwhile, stays an OSError.
+    """
     try:
         yield
     except InputError:
         raise
     except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         raise InputError(f"cannot read sweep {path}: a chunk is damaged ({error}); {REPAIR}") from None
