@@ -28,4 +28,6 @@ TOLERANCES = {
     "order": Tolerance(0.1, "slope of log error against log step"),
     "projection": Tolerance(1e-8, "SciPy's constrained minimiser, not the projection, sets this"),
     "folding": Tolerance(3e-7, "weights and bias rounded to float32, beside float64; sums of up to 576 terms"),
+    "reference": Tolerance(1e-12, "float64 sums of up to some thousand terms in another order"),
+    "batch_norm_difference": Tolerance(1e-7, "central differences in float64 where second derivatives are large"),
 }
