@@ -25,6 +25,7 @@
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 struct alignas(16) float4 { float x, y, z, w; };
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 extern "C" {
 extern uint3 emulator_thread, emulator_block;
@@ -117,6 +118,7 @@ EMULATOR_FN double __ddiv_rn(double a, double b) { return a / b; }
 EMULATOR_FN double __dsqrt_rn(double a) { return sqrt(a); }
 EMULATOR_FN long long __double_as_longlong(double x) { long long r; memcpy(&r, &x, 8); return r; }
 EMULATOR_FN double __longlong_as_double(long long x) { double r; memcpy(&r, &x, 8); return r; }
+EMULATOR_FN float __int_as_float(int x) { float r; memcpy(&r, &x, 4); return r; }
 EMULATOR_FN unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
 EMULATOR_FN int __popc(unsigned x) { return __builtin_popcount(x); }
 EMULATOR_FN int __ffs(int x) { return __builtin_ffs(x); }
