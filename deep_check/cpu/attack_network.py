@@ -8,7 +8,7 @@ whole network, forward and backward, on one core.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class _Layer:
 
     spec: Convolution
     run: BlockConvolution
-    bias: Array
+    bias: Array = field(default_factory=conv2d_cpu.nothing)
 
 
 @dataclass
@@ -66,16 +66,26 @@ class AttackNetwork:
     ) -> None:
         """n_threads: 0 takes all cores."""
         self.architecture = architecture
-        folded = fold(architecture, state, mean, std)
+        self._mean, self._std = mean, std
+        self._layers = [
+            _Layer(spec, BlockConvolution(spec.in_channels, spec.out_channels, spec.size, spec.size, spec.stride))
+            for spec in architecture.convolutions
+        ]
+        self._threads = Threads(self._make_room, n_threads or None)
+        self.set_state(state)
+
+    def set_state(self, state: Mapping[str, Array]) -> None:
+        """Take other weights, as in adversarial training after every step."""
+        folded = fold(self.architecture, state, self._mean, self._std)
         self._border = folded.border
         self._head_weight, self._head_bias = (np.ravel(part) for part in folded.linear)
-        self._layers = []
-        for spec, (weights, bias) in zip(architecture.convolutions, folded.convolutions, strict=True):
-            run = BlockConvolution(spec.in_channels, spec.out_channels, spec.size, spec.size, spec.stride)
-            run.set_weights(weights)
-            self._layers.append(_Layer(spec, run, bias))
-        self._layers[0].bias = folded.centred_bias
-        self._threads = Threads(self._make_room, n_threads or None)
+
+        def work(n: int, _: _Room) -> None:
+            weights, bias = folded.convolutions[n]
+            self._layers[n].run.set_weights(weights)
+            self._layers[n].bias = folded.centred_bias if n == 0 else bias
+
+        self._threads.run(work, len(self._layers))
 
     def logits(self, images: Array) -> Array:
         """(n, c, h, w) -> (n, n_classes) float32."""

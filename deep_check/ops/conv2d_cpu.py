@@ -28,6 +28,11 @@ NONE: Array = np.zeros(0, np.float32)  # no bias, no residual
 NO_MASK: NDArray[Any] = np.zeros(0, MASK)
 
 
+def nothing() -> Array:
+    """An array of no elements, what a field holds until there is something."""
+    return NONE
+
+
 @dataclass
 class Scratch:
     """What one thread needs to run any of the convolutions it was made for."""

@@ -72,32 +72,36 @@ def packed_weights(weights: Array) -> Array:
     return packed
 
 
+@part
+def _transform_weights(w, rows, transformed):  # type: ignore[no-untyped-def]
+    for a in range(6):
+        for j in range(3):
+            rows[a, j] = G[a, 0] * w[0, j] + G[a, 1] * w[1, j] + G[a, 2] * w[2, j]
+    for a in range(6):
+        for b in range(6):
+            transformed[a, b] = G[b, 0] * rows[a, 0] + G[b, 1] * rows[a, 1] + G[b, 2] * rows[a, 2]
+
+
 @kernel
 def pack_weights(weights, packed):  # type: ignore[no-untyped-def]
     """G w G' of weights (co, ci, 3, 3), in float64, as (co / 4, 36, ci, 4) float32."""
+    rows, transformed = np.empty((6, 3)), np.empty((6, 6))
     for o in range(weights.shape[0]):
         for c in range(weights.shape[1]):
-            for a in range(6):
-                for b in range(6):
-                    found = 0.0
-                    for i in range(3):
-                        for j in range(3):
-                            found += G[a, i] * G[b, j] * weights[o, c, i, j]
-                    packed[o // TILE, 6 * a + b, c, o % TILE] = found
+            _transform_weights(weights[o, c], rows, transformed)
+            for n in range(POINTS):
+                packed[o // TILE, n, c, o % TILE] = transformed[n // 6, n % 6]
 
 
 @kernel
 def pack_turned_weights(weights, packed):  # type: ignore[no-untyped-def]
     """The same with the two kinds of channels exchanged and turned by 180°, as the input gradient wants them."""
+    rows, transformed = np.empty((6, 3)), np.empty((6, 6))
     for o in range(weights.shape[0]):
         for c in range(weights.shape[1]):
-            for a in range(6):
-                for b in range(6):
-                    found = 0.0
-                    for i in range(3):
-                        for j in range(3):
-                            found += G[a, i] * G[b, j] * weights[o, c, 2 - i, 2 - j]
-                    packed[c // TILE, 6 * a + b, o, c % TILE] = found
+            _transform_weights(weights[o, c, ::-1, ::-1], rows, transformed)
+            for n in range(POINTS):
+                packed[c // TILE, n, o, c % TILE] = transformed[n // 6, n % 6]
 
 
 @part
