@@ -203,7 +203,7 @@ def test_a_heat_map_shows_the_means_of_the_result(grid: xr.Dataset) -> None:
     first = figure.axes[0]
     assert first.get_xlabel() == "input spectrum exponent α"
     assert first.get_ylabel() == "relative rate r = η‖a′‖²‖x‖²"
-    assert figure.axes[-1].get_ylabel() == "mean of τ(δ ∈ $S_l$) after the last step"
+    assert " ".join(figure.axes[-1].get_ylabel().split()) == "mean of τ(δ ∈ $S_l$) after the last step"
     title = title_of(figure)
     for part in ("mean over 5 seeds", f"{N_RUNS // 2} networks", "cut-off $k_c$ = 4", "commit 0123456789"):
         assert part in title
@@ -689,6 +689,33 @@ def test_words_on_hatched_cells_and_the_diagonal_are_at_the_panels(grid: xr.Data
     for drawn in (bounds, plot_phases(grid), plot_slopes(grid)):
         assert drawn is not None
         assert drawn.get_figwidth() * 150 <= 1800
+
+
+@pytest.mark.parametrize("facet", [None, "activation"])
+def test_a_colour_bar_holds_its_label(grid: xr.Dataset, facet: str | None) -> None:
+    """Beside it alone: not over the words on hatched cells, not beyond the picture."""
+    figure = plot_values(
+        grid, Request("verdict", "alpha", "cutoff", facet=facet, select=("claim=thm3", "version=printed"))
+    )
+    figure.canvas.draw()
+    bar = figure.axes[-1]
+    label, box = bar.yaxis.label.get_window_extent(), bar.get_window_extent()
+    assert bar.get_ylabel().startswith("share: the run agrees")
+    assert box.y0 - 0.1 * box.height < label.y0 < label.y1 < box.y1 + 0.1 * box.height
+    assert label.x1 <= figure.bbox.x1
+    assert not label.overlaps(bar.get_legend().get_window_extent())
+
+
+@pytest.mark.parametrize(("low", "high", "least"), [(0.1003, 9.97, 5), (0.02, 1.9, 2), (0.3, 250.0, 3), (1e-6, 1e2, 4)])
+def test_a_logarithmic_axis_has_several_numbers(sample: xr.Dataset, low: float, high: float, least: int) -> None:
+    """Also where drawn numbers end just before the powers of ten."""
+    drawn = np.geomspace(low, high, sample.sizes["sample"])
+    found = levels(sample.assign_coords(alpha=("sample", drawn)), "alpha", bins=9)
+    panel = Figure().subplots()
+    dress(panel, "x", found)
+    panel.figure.canvas.draw()
+    places = [tick for tick in panel.get_xticks() if found.edges[0] <= tick <= found.edges[-1]]
+    assert least <= len(places) <= 9
 
 
 def test_a_slope_that_nothing_is_sure_of_is_not_printed() -> None:

@@ -141,7 +141,7 @@ def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool
             for label in axes.get_xticklabels():
                 label.set(rotation=45, ha="right", rotation_mode="anchor")
     elif found.scale.is_logarithmic:
-        if found.edges[-1] / found.edges[0] < FEW_DECADES:
+        if _lacks_powers_of_ten(found):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
         axis.set_minor_formatter(NullFormatter())
@@ -149,6 +149,12 @@ def dress(axes: Axes, which: Literal["x", "y"], found: Levels, *, is_inner: bool
         axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(value)))
     axis.set_label_text("" if is_inner else found.label)
     axes.tick_params(axis=which, labelbottom=not is_inner, labelleft=not is_inner)
+
+
+def _lacks_powers_of_ten(found: Levels) -> bool:
+    """Whether powers of ten are too few ticks for a logarithmic axis: the range is narrow, or holds only one."""
+    low, high = np.log10(found.edges[[0, -1]])
+    return bool(found.edges[-1] / found.edges[0] < FEW_DECADES or np.floor(high) - np.ceil(low) < 1)
 
 
 def _limits(found: Levels, margin: float) -> tuple[float, float]:

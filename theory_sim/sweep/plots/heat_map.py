@@ -21,7 +21,8 @@ from theory_sim.sweep.plots.axes import Levels, dress
 SEQUENTIAL, DIVERGING = "viridis", "PuOr_r"  # both readable to the colour-blind, and PuOr's middle is near white
 EMPTY: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "0.6", "hatch": "////", "linewidth": 0.0}
 HATCH_WIDTH = 14  # characters of the words for hatched cells in one line
-LABEL_WIDTH = 46  # characters of a colour bar's label in one line
+LABEL_WIDTH, NOT_BAR = 46, 1.5  # characters of a colour bar's label in one line; inches above and below the bar
+CHARACTERS_PER_INCH = 14
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def draw_heat_map(
 def draw_colour_bar(figure: Figure, mesh: QuadMesh, panels: Sequence[Axes], label: str, hatched: str = "") -> None:
     """One bar for all panels; beside it, if given, what a hatched cell means."""
     bar = figure.colorbar(mesh, ax=list(panels), pad=0.02, aspect=28, fraction=0.08)
-    bar.set_label("\n".join(textwrap.wrap(label, LABEL_WIDTH)))
+    beside = int(CHARACTERS_PER_INCH * (figure.get_figheight() - NOT_BAR))  # what ends above the words below the bar
+    width = min(LABEL_WIDTH, beside) if hatched else LABEL_WIDTH
+    bar.set_label("\n".join(textwrap.wrap(label, width)))
     if hatched:
         text = "\n".join(textwrap.wrap(hatched, HATCH_WIDTH))
         bar.ax.legend(
