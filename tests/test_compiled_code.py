@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import pytest
+
 import theory_sim
 from theory_sim import compiled_code
 
@@ -60,9 +63,52 @@ def test_a_changed_callee_is_not_answered_from_old_code(tmp_path: Path) -> None:
     assert result(tmp_path) == "30.0"
 
 
+def test_a_package_on_top_keeps_its_code_by_both_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("numba.config.CACHE_DIR", "")
+    uncached = compiled_code.digest.__wrapped__
+    monkeypatch.setattr(compiled_code, "digest", uncached)
+    package = tmp_path / "upper"
+    (package / "inner").mkdir(parents=True)
+    made = "from upper.inner import made\n\n@kernel\ndef f(x):\n    return x\n"
+    files = {
+        "__init__.py": "",
+        "inner/__init__.py": "",
+        "kernels.py": made,
+        "inner/made.py": "STEP = 1\n",
+        "cli.py": "",
+    }
+    for name, text in files.items():
+        (package / name).write_text(text)
+
+    def folder(choice: str = "") -> Path:
+        compiled_code.keep_code_of(package, choice)
+        return Path(numba.config.CACHE_DIR)
+
+    first = folder()
+    assert first.parent == package / "__pycache__" or first.parent.name == "upper"
+    assert folder() == first
+    (package / "cli.py").write_text("pass\n")
+    assert folder() == first
+    assert folder("8") != first
+    for changed in ("kernels.py", "inner/made.py"):
+        (package / changed).write_text(files[changed] + "\n")
+        assert folder() != first
+        first = folder()
+    # What it builds on has changed.
+    monkeypatch.setattr(compiled_code, "digest", lambda package=None: uncached(package) if package else "other")
+    assert folder() != first
+
+
+def test_deep_check_keeps_its_code_so() -> None:
+    import deep_check
+
+    sources = compiled_code._sources(Path(deep_check.__file__).parent)
+    assert {"ops.lanes", "ops.conv2d_cpu_direct", "ops.head_cpu", "ops.blocks"} <= sources.keys()
+    assert not {"architecture", "cli"} & sources.keys()
+
+
 def test_the_package_keeps_its_code_so() -> None:
     if "NUMBA_CACHE_DIR" not in os.environ:
-        import numba
-
         assert Path(numba.config.CACHE_DIR).name.startswith("numba-")
     assert theory_sim.compiled_code is compiled_code

@@ -3,7 +3,7 @@
 Numba compiles a function again when its own file has changed, but not when a function that it calls, in another file,
 has: results would then come from code that is no longer there. So importing this module, before any kernel is
 declared, points Numba at a folder named by a digest of every module with kernels and of all that those import, unless
-NUMBA_CACHE_DIR names one.
+NUMBA_CACHE_DIR names one. A package that builds on this one calls `keep_code_of` for its own kernels.
 """
 
 from __future__ import annotations
@@ -17,42 +17,64 @@ from pathlib import Path
 import numba as nb
 
 PACKAGE = Path(__file__).resolve().parent
+# A module with kernels imports Numba, or decorates by what another module made of it.
+_KERNELS = re.compile(rb"^import numba|^@(?:kernel|part)\b", re.MULTILINE)
 
 
-def _sources() -> dict[str, bytes]:
-    """Modules that import Numba and, from one to the next, all modules of the package that they import."""
+def _sources(package: Path) -> dict[str, bytes]:
+    """Modules with kernels and, from one to the next, all modules of the package that they import."""
     texts = {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_bytes() for path in PACKAGE.rglob("*.py")
+        ".".join(path.relative_to(package).with_suffix("").parts): path.read_bytes() for path in package.rglob("*.py")
     }
-    imports = re.compile(rf"^(?:from|import) {PACKAGE.name}\.([\w.]+)".encode(), re.MULTILINE)
+    imports = re.compile(
+        rf"^(?:from|import) {package.name}\.([\w.]+)(?: import (\([^)]*\)|[^\n]*))?".encode(), re.MULTILINE
+    )
     found: dict[str, bytes] = {}
-    waiting = [name for name, text in texts.items() if b"import numba" in text]
+    waiting = [name for name, text in texts.items() if _KERNELS.search(text)]
     while waiting:
         name = waiting.pop()
         if name in texts and name not in found:
             found[name] = texts[name]
-            for module in imports.findall(texts[name]):
-                waiting += [module.decode(), f"{module.decode()}.__init__"]
+            for module, items in imports.findall(texts[name]):
+                path = module.decode()
+                waiting += [
+                    path,
+                    f"{path}.__init__",
+                    *(f"{path}.{item}" for item in re.findall(r"\w+", items.decode())),
+                ]
     return found
 
 
 @cache
-def digest() -> str:
+def digest(package: Path = PACKAGE) -> str:
     """Of the sources behind every number, 16 hexadecimal digits: of those that this process began with."""
     found = hashlib.sha256()
-    for name, text in sorted(_sources().items()):
+    for name, text in sorted(_sources(package).items()):
         found.update(f"{name}\0".encode() + text)
     return found.hexdigest()[:16]
 
 
-def _home() -> Path:
+def keep_code_of(package: Path, choice: str = "") -> None:
+    """Keep kernels declared from now on under a digest of this package's and of `package`'s sources.
+
+    package: the folder of a package whose kernels may call those of this one; its `__init__` calls this before it
+    imports any of them. choice: of what else the compiled code depends on, beyond sources and processor.
+    """
+    parts = (digest(), digest(package.resolve()), choice)
+    _keep(package.resolve(), hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16])
+
+
+def _keep(package: Path, name: str) -> None:
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        nb.config.CACHE_DIR = str(_home(package) / f"numba-{name}")  # type: ignore[attr-defined]
+
+
+def _home(package: Path) -> Path:
     """Beside the package's other compiled files; in the user's cache where the package cannot be written."""
-    beside = PACKAGE / "__pycache__"
-    if os.access(beside if beside.is_dir() else PACKAGE, os.W_OK):
+    beside = package / "__pycache__"
+    if os.access(beside if beside.is_dir() else package, os.W_OK):
         return beside
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "theory_sim"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / package.name
 
 
-digest()  # now: the files may be edited while the process runs
-if "NUMBA_CACHE_DIR" not in os.environ:
-    nb.config.CACHE_DIR = str(_home() / f"numba-{digest()}")  # type: ignore[attr-defined]
+_keep(PACKAGE, digest())  # now: the files may be edited while the process runs
