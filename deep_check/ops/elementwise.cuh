@@ -1,7 +1,5 @@
 // Four consecutive float32 numbers a thread, in one 16-byte access where the address allows it.
 
-constexpr int THREADS = 256;  // of a block in every kernel of the files after this one, unless it says otherwise
-
 struct Four {
     float v[4];
 };

@@ -1,4 +1,6 @@
-// Losses of logits z (n, k) at labels (n,), and their gradients; LOSS_... are the places of loss_reference.LOSSES.
+// Losses of logits z (n, k) at labels (n,), and their gradients; LOSS_... are the places in LOSSES.
+
+__device__ __forceinline__ float infinity() { return __int_as_float(0x7f800000); }
 
 struct Largest {
     float value;
@@ -12,8 +14,9 @@ __device__ __forceinline__ Largest largest_of_warp(Largest mine)
     for (int lanes = 16; lanes > 0; lanes >>= 1) {
         const float value = __shfl_xor_sync(WHOLE_WARP, mine.value, lanes);
         const int index = __shfl_xor_sync(WHOLE_WARP, mine.index, lanes);
-        const bool first = value == mine.value ? index < mine.index : value > mine.value || isnan(value);
-        if (first) mine = {value, index};
+        const bool as_large = !(value > mine.value) && !(value < mine.value);
+        if (isnan(value) != isnan(mine.value) ? isnan(value) : value > mine.value || (as_large && index < mine.index))
+            mine = {value, index};
     }
     return mine;
 }
@@ -40,11 +43,11 @@ loss(const float* logits, const int* labels, int n, int classes, int kind, float
         value = 0.5f * sum_of_warp(sum);
     } else {
         const bool with_label = kind == LOSS_CROSS_ENTROPY;
-        Largest mine = {-FLOAT_INFINITY, classes};
+        Largest mine = {-infinity(), classes};
         for (int c = lane; c < classes; c += 32) {
             const float here = c < 32 ? own : z[c];
             if (c == label && !with_label) continue;
-            if (here > mine.value || isnan(here) || mine.index == classes) mine = {here, c};
+            if (here > mine.value || (isnan(here) && !isnan(mine.value)) || mine.index == classes) mine = {here, c};
         }
         const Largest top = largest_of_warp(mine);
         if (with_label) {

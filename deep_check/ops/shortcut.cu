@@ -1,18 +1,4 @@
 // The parameter-free shortcut where a stage begins: every second pixel, zero channels before and after.
-// One row of a thread's array is cut into fours; a four never crosses into the next row.
-
-struct RowFour {
-    int row, column, count;  // row among all of them (image, channel, height); count: numbers of the row that remain
-};
-
-__device__ __forceinline__ RowFour row_four(long long n_rows, int width)
-{
-    const int fours = (width + 3) / 4;
-    const long long index = (long long)blockIdx.x * THREADS + threadIdx.x;
-    const long long row = index / fours;
-    const int column = (int)(index % fours) * 4;
-    return {(int)row, column, row < n_rows ? min(4, width - column) : 0};
-}
 
 // x (n, c, h, w) -> y (n, 2c, ceil(h/2), ceil(w/2)): c/2 zero channels, x[:, :, ::2, ::2], c - c/2 zero channels.
 __global__ void __launch_bounds__(THREADS)

@@ -1,0 +1,23 @@
+"""Global average pool on a CUDA device; see pool_reference. Arrays are float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deep_check.cuda.device import Device
+from deep_check.ops.launching import ceil_div, launch
+
+
+def global_average_pool(device: Device, x: Any, y: Any) -> None:
+    """Fill y (n, c) from x (n, c, h, w)."""
+    n, channels, height, width = x.shape
+    launch(device, "global_average_pool", 32 * n * channels, (x, np.int64(n * channels), np.int32(height * width), y))
+
+
+def global_average_pool_gradient(device: Device, d_y: Any, d_x: Any) -> None:
+    """Fill d_x (n, c, h, w) from d_y (n, c)."""
+    n, channels, height, width = d_x.shape
+    arguments = (d_y, np.int64(n * channels), np.int32(height * width), d_x)
+    launch(device, "global_average_pool_gradient", n * channels * ceil_div(height * width, 4), arguments)
