@@ -30,4 +30,9 @@ TOLERANCES = {
     "folding": Tolerance(3e-7, "weights and bias rounded to float32, beside float64; sums of up to 576 terms"),
     "reference": Tolerance(1e-12, "float64 sums of up to some thousand terms in another order"),
     "batch_norm_difference": Tolerance(1e-7, "central differences in float64 where second derivatives are large"),
+    "float32_sum": Tolerance(2e-6, "float32 sums of up to 2^14 terms in lanes, beside float64"),
+    "winograd": Tolerance(1e-5, "float32 through F(4x4, 3x3), whose transforms multiply by up to 8 and cancel"),
+    "batch_norm_far": Tolerance(
+        1e-3, "a mean of 10^3 deviations: the float32 input itself has 3e-5 of a deviation left"
+    ),
 }
