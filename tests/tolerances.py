@@ -35,4 +35,7 @@ TOLERANCES = {
     "batch_norm_far": Tolerance(
         1e-3, "a mean of 10^3 deviations: the float32 input itself has 3e-5 of a deviation left"
     ),
+    "float32": Tolerance(3e-7, "a few float32 roundings, beside float64"),
+    "float32_steps": Tolerance(3e-6, "ten float32 optimizer steps, each of a few roundings, beside float64"),
+    "float32_fft": Tolerance(2e-6, "float32 transforms of up to 2^10 samples, there and back, beside float64"),
 }
