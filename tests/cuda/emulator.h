@@ -8,6 +8,7 @@
 #include <cstring>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 #define EMULATED 1
 #define __global__
 #define __device__
@@ -25,11 +26,14 @@
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(8) float2 { float x, y; };
+static inline float2 make_float2(float x, float y) { return {x, y}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 extern "C" {
 extern uint3 emulator_thread, emulator_block;
 extern dim3 emulator_block_dim, emulator_grid_dim;
+extern uint64_t emulator_n_blocks;                        // blocks begun so far, of all launches
 void emulator_syncthreads(int line);
 int emulator_sync_count(int line, int predicate);
 void* emulator_warp_slot(unsigned mask);                  // this lane's 128-byte slot of the current phase
@@ -105,6 +109,52 @@ template <class T, class U> EMULATOR_FN T atomicAdd(T* p, U value)
     const T old = *p;
     *p = old + (T)value;
     return old;
+}
+
+// Asynchronous copies of 4 or 16 bytes, as the sources' own wrapper of cp.async asks for them. They happen as late as
+// they may, when their group is waited for; until then their place holds NaN. Both writes are seen by the checks.
+struct emulator_copies {
+    struct Copy { float* to; const float* from; int n; bool inside; };
+    std::vector<Copy> waiting;
+    std::vector<size_t> groups;  // how many copies each committed group has
+    size_t open = 0;             // copies since the last one
+    uint64_t block = 0;
+};
+EMULATOR_FN emulator_copies& emulator_my_copies()
+{
+    static emulator_copies emulator_all_copies[1024];
+    emulator_copies& mine = emulator_all_copies[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
+    if (mine.block != emulator_n_blocks) mine = {{}, {}, 0, emulator_n_blocks};  // whatever an earlier block left
+    return mine;
+}
+static inline void emulator_copy_async(float* to, const float* from, int bytes, bool inside)
+{
+    const int n = bytes / 4;
+    if (n == 4) *(float4*)to = make_float4(NAN, NAN, NAN, NAN);
+    else *to = NAN;
+    emulator_copies& mine = emulator_my_copies();
+    mine.waiting.push_back({to, from, n, inside});
+    ++mine.open;
+}
+EMULATOR_FN void emulator_copy_commit()
+{
+    emulator_copies& mine = emulator_my_copies();
+    mine.groups.push_back(mine.open);
+    mine.open = 0;
+}
+static inline void emulator_copy_wait(size_t left)
+{
+    emulator_copies& mine = emulator_my_copies();
+    size_t done = 0;
+    while (mine.groups.size() > left) {
+        for (size_t i = 0; i < mine.groups.front(); ++i) {
+            const emulator_copies::Copy copy = mine.waiting[done++];
+            if (copy.n == 4) *(float4*)copy.to = copy.inside ? *(const float4*)copy.from : make_float4(0, 0, 0, 0);
+            else *copy.to = copy.inside ? *copy.from : 0.f;
+        }
+        mine.groups.erase(mine.groups.begin());
+    }
+    mine.waiting.erase(mine.waiting.begin(), mine.waiting.begin() + done);
 }
 
 // Arithmetic with a stated rounding and bits of numbers; g++ is told never to contract a*b+c.

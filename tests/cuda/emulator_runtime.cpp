@@ -13,6 +13,7 @@ struct dim3 { unsigned x, y, z; };
 extern "C" {
 uint3 emulator_thread, emulator_block;
 dim3 emulator_block_dim, emulator_grid_dim;
+uint64_t emulator_n_blocks;
 void emulator_switch(void** save, void* load);  // save this stack's registers, go on with those of another
 }
 
@@ -303,6 +304,7 @@ void start_block(int64_t block, const unsigned* grid, const unsigned* threads, u
     emulator_block = {(unsigned)(block % grid[0]), (unsigned)(block / grid[0] % grid[1]),
                       (unsigned)(block / grid[0] / grid[1])};
     current_block = block;
+    ++emulator_n_blocks;
     for (auto& region : regions)  // stale shared memory reads as NaN
         if (region.shared) memset((void*)region.first, 0xFF, region.last - region.first);
     if (dynamic_shared) memset(dynamic_shared, 0xFF, shared_bytes);

@@ -1,0 +1,115 @@
+"""The device that CUDA kernels run on: a CUDA device through CuPy, or anything with the same few functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from deep_check.cuda.source import FAMILIES, families_by_kernel, source
+from theory_sim.errors import InputError
+
+MOST_STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel gets without asking for more
+
+
+class Device(Protocol):
+    """Memory, and kernels that fill it; all of it in one stream, in order.
+
+    Arrays of a device are contiguous and begin at a multiple of 16 bytes. Host code takes their shape, dtype, reshape
+    and leading slices, and nothing else; what is in them, only kernels and `fetch` read.
+    """
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+        """Allocate a device array."""
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: DTypeLike) -> Any:
+        """Allocate a device array filled with `value`."""
+
+    def send(self, array: NDArray[Any]) -> Any:
+        """Copy a contiguous host array to the device."""
+
+    def fetch(self, array: Any) -> NDArray[Any]:
+        """Copy back to the host."""
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        arguments: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """Run a kernel of `source.FAMILIES` on device arrays and NumPy scalars of the parameters' exact types.
+
+        shared_mem: bytes of dynamic shared memory.
+        """
+
+
+class CupyDevice:
+    """The current CUDA device. CuPy compiles a family of kernels for it at first use and keeps it in its own cache."""
+
+    def __init__(self) -> None:
+        """Raises InputError if CuPy is missing or finds no device."""
+        try:
+            import cupy
+        except ImportError:
+            raise InputError(
+                "device cuda needs CuPy: allowed is cpu, or pip install 'spectral-claims[cuda12]' or '[cuda13]'"
+            ) from None
+        try:
+            if cupy.cuda.runtime.getDeviceCount() < 1:
+                raise InputError("device cuda: no CUDA device found, allowed is cpu")
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise InputError(f"device cuda: {' '.join(str(error).split())}; allowed is cpu") from None
+        self.cupy = cupy
+        self._modules: dict[str, Any] = {}
+        self._kernels: dict[str, Any] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+        """Allocate a device array."""
+        return self.cupy.empty(shape, dtype)
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: DTypeLike) -> Any:
+        """Allocate a device array filled with `value`."""
+        return self.cupy.full(shape, value, dtype)
+
+    def send(self, array: NDArray[Any]) -> Any:
+        """Copy a contiguous host array to the device."""
+        return self.cupy.asarray(array)
+
+    def fetch(self, array: Any) -> NDArray[Any]:
+        """Copy back to the host."""
+        return np.asarray(self.cupy.asnumpy(array))
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        arguments: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """Run a kernel of `source.FAMILIES` in CuPy's current stream."""
+        function = self._kernels.get(kernel)
+        if function is None:
+            function = self._kernels[kernel] = self._module(families_by_kernel()[kernel]).get_function(kernel)
+        if shared_mem > MOST_STATIC_SHARED and function.max_dynamic_shared_size_bytes < shared_mem:
+            function.max_dynamic_shared_size_bytes = shared_mem
+        function(grid, block, tuple(arguments), shared_mem=shared_mem)
+
+    def _module(self, family: str) -> Any:
+        if family not in self._modules:
+            # No fast-math. Contraction stays on.
+            self._modules[family] = self.cupy.RawModule(
+                code=source(family), options=("-std=c++17",), name_expressions=FAMILIES[family].kernels
+            )
+        return self._modules[family]
+
+
+@cache
+def cuda_device() -> Device:
+    """The device of this process, opened once. Raises InputError as `CupyDevice`."""
+    return CupyDevice()

@@ -1,0 +1,83 @@
+"""The emulator in the place of a CUDA device, for the kernels of deep_check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike, NDArray
+
+from deep_check.cuda.device import CupyDevice, Device
+from deep_check.cuda.source import FAMILIES, families_by_kernel, source
+from tests.cuda.device import module, needs_compiler
+from tests.cuda.emulator import EmulatedModule
+from theory_sim.errors import InputError
+
+DEVICES = [pytest.param("emulator", marks=needs_compiler), pytest.param("cupy", marks=pytest.mark.gpu)]
+
+
+class EmulatedDevice:
+    """A `deep_check.cuda.device.Device` that runs the kernels on the CPU; its arrays are NumPy's.
+
+    mode: as the emulator's; order: of the threads; code: family -> changed source; only: the kernels to compile, so
+    that a changed source compiles fast.
+    """
+
+    def __init__(
+        self,
+        mode: str = "fast",
+        *,
+        order: int = 0,
+        code: Mapping[str, str] | None = None,
+        only: Sequence[str] = (),
+    ) -> None:
+        self._mode, self.order, self._code, self._only = mode, order, dict(code or {}), tuple(only)
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """A host array of bytes that nobody should use: NaN in floating point."""
+        array = np.empty(shape, dtype)
+        array.reshape(-1).view(np.uint8)[:] = 0xFF
+        return array
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: DTypeLike) -> NDArray[Any]:
+        """A host array."""
+        return np.full(shape, value, dtype)
+
+    def send(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A copy, as a device has it."""
+        return array.copy()
+
+    def fetch(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A copy, as of a device."""
+        return array.copy()
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        arguments: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """Run a kernel on the CPU."""
+        function = self.module_of(kernel).get_function(kernel)
+        function(grid, block, arguments, shared_mem=shared_mem, order=self.order)
+
+    def module_of(self, kernel: str) -> EmulatedModule:
+        """The compiled family of a kernel, compiled at first use."""
+        family = families_by_kernel()[kernel]
+        kernels = tuple(name for name in FAMILIES[family].kernels if not self._only or name in self._only)
+        return module(self._code.get(family) or source(family), kernels, self._mode)
+
+
+def open_device(name: str) -> Device:
+    """The device of a parameter of DEVICES; skips where CuPy or a CUDA device is missing."""
+    if name == "emulator":
+        return EmulatedDevice()
+    pytest.importorskip("cupy", reason="needs CuPy and a CUDA device")
+    try:
+        return CupyDevice()
+    except InputError as error:
+        pytest.skip(str(error))
