@@ -38,4 +38,6 @@ TOLERANCES = {
     "float32": Tolerance(3e-7, "a few float32 roundings, beside float64"),
     "float32_steps": Tolerance(3e-6, "ten float32 optimizer steps, each of a few roundings, beside float64"),
     "float32_fft": Tolerance(2e-6, "float32 transforms of up to 2^10 samples, there and back, beside float64"),
+    "kernel_elementwise": Tolerance(4e-7, "a few float32 roundings, beside float64"),
+    "kernel_sums": Tolerance(2e-6, "float32 sums of up to a few thousand terms in parts, beside float64"),
 }
