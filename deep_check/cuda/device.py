@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from deep_check.cuda.source import FAMILIES, families_by_kernel, source
+from deep_check.cuda.transforms import CupyTransforms, Transforms
 from theory_sim.errors import InputError
 
 MOST_STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel gets without asking for more
@@ -33,6 +34,15 @@ class Device(Protocol):
 
     def fetch(self, array: Any) -> NDArray[Any]:
         """Copy back to the host."""
+
+    def write(self, array: Any, values: Any) -> None:
+        """Copy values, of the host or of the device and of the array's own shape, into a device array."""
+
+    def transforms(self, planes: int, height: int, width: int) -> Transforms:
+        """Fourier transforms of `planes` planes."""
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """What `work` launches, to be run again at less cost; it may neither allocate nor wait. Runs it once."""
 
     def launch(
         self,
@@ -83,6 +93,30 @@ class CupyDevice:
     def fetch(self, array: Any) -> NDArray[Any]:
         """Copy back to the host."""
         return np.asarray(self.cupy.asnumpy(array))
+
+    def write(self, array: Any, values: Any) -> None:
+        """Copy values of the host or of the device into a device array, in CuPy's current stream."""
+        if isinstance(values, np.ndarray):
+            array.set(values)
+        else:
+            self.cupy.copyto(array, values)
+
+    def transforms(self, planes: int, height: int, width: int) -> Transforms:
+        """Plans of cuFFT."""
+        return CupyTransforms(self.cupy, planes, height, width)
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """One CUDA graph. The first run, outside of it, compiles what has not been compiled yet."""
+        work()
+        stream = self.cupy.cuda.Stream(non_blocking=True)
+        self.cupy.cuda.Device().synchronize()
+        with stream:
+            stream.begin_capture()
+            try:
+                work()
+            finally:
+                graph = stream.end_capture()
+        return lambda: graph.launch(self.cupy.cuda.get_current_stream())
 
     def launch(
         self,

@@ -22,6 +22,7 @@ class CupyTransforms:
     """cuFFT in CuPy's current stream."""
 
     def __init__(self, cupy: Any, planes: int, height: int, width: int) -> None:
+        """Plans for one shape."""
         from cupy.cuda import cufft
         from cupyx.scipy.fft import get_fft_plan
 

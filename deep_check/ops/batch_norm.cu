@@ -109,17 +109,18 @@ __device__ __forceinline__ Moments join_statistics(const float* parts, int n_spl
 // y = scale · (x - mean)/sqrt(variance + epsilon) + shift with the statistics of `parts`, plus a residual, then ReLU if
 // RELU. Grid (tiles, channels). The residual is an array as y (IDENTITY), or the shortcut of an array with half as many
 // channels and a size of height x width (SUBSAMPLED, y having ceil(width/2) columns).
+// has_bits: the sign bits of y are written too (conv2d_epilogue.cuh), in rows of a multiple of eight pixels.
 // The first block of a channel writes its mean and variance, and moves the running ones by `momentum` (0: not at all).
 template <int WIDTH, int RESIDUAL, bool RELU>
 __global__ void __launch_bounds__(THREADS)
 batch_norm_normalise(
     const float* x, const float* scale, const float* shift, float epsilon, const float* parts, int n_splits, int split,
     int n, int channels, int plane, const float* residual, int height, int width, float* mean, float* variance,
-    float* running_mean, float* running_variance, float momentum, float* y)
+    float* running_mean, float* running_variance, float momentum, float* y, int has_bits, unsigned char* bits)
 {
     const Channel channel = {(int)blockIdx.y, channels, plane, n * plane};
     const int c = channel.index, first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
-    float values[EACH], added[EACH];
+    float values[EACH] = {}, added[EACH];
     // What is read first does not wait for the statistics.
     for_tile<WIDTH>(channel, first, last, [&](int k, int j, long long offset) {
         load<WIDTH>(x + offset, values + k);
@@ -146,6 +147,17 @@ batch_norm_normalise(
         }
         store<WIDTH>(y + offset, values + k);
     });
+    if (WIDTH == 4 && RELU && has_bits) {
+#pragma unroll
+        for (int k = 0; k < EACH; k += 4) {  // lanes beyond the end, too: two neighbours make one byte
+            const unsigned mine = (values[k] > 0.f) | (values[k + 1] > 0.f) << 1 | (values[k + 2] > 0.f) << 2 |
+                                  (values[k + 3] > 0.f) << 3;
+            const unsigned next = __shfl_down_sync(WHOLE_WARP, mine, 1);
+            const int j = first + (k / 4 * THREADS + (int)threadIdx.x) * 4;
+            const long long offset = ((long long)(j / plane) * channels + c) * plane + j % plane;
+            if (j < last && threadIdx.x % 2 == 0) bits[offset / 8] = (unsigned char)(mine | next << 4);
+        }
+    }
     if (blockIdx.x == 0 && threadIdx.x == 0) {
         mean[c] = moments.mean;
         variance[c] = moments.variance;

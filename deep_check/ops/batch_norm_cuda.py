@@ -10,6 +10,7 @@ from deep_check.architecture import MOMENTUM
 from deep_check.cuda.device import Device
 from deep_check.ops.kernel_families import BATCH_NORM_TILE, MAX_SPLITS, RESIDUALS, THREADS, normalise_kernel
 from deep_check.ops.launching import ceil_div
+from deep_check.ops.relu_cuda import pack_signs
 
 SCRATCH = 2 * MAX_SPLITS  # float32 numbers a channel that the functions below need while they run
 
@@ -29,11 +30,13 @@ def batch_norm_training(
     relu: bool = False,
     running: tuple[Any, Any] | None = None,
     momentum: float = MOMENTUM,
+    bits: Any = None,
 ) -> None:
     """Fill y, mean (c,) and the biased variance (c,); scratch: (c, SCRATCH) float32.
 
     residual, with relu only: added before ReLU; an array as y, or one of half as many channels whose shortcut is taken.
     running: mean and variance (c,) to be moved by `momentum` [batch_norm_reference.running_statistics].
+    bits, with relu only: the sign bits of y are written there too [relu_cuda.pack_signs].
     """
     n, channels, height, width = x.shape
     plane, split = height * width, _split(x)
@@ -43,12 +46,16 @@ def batch_norm_training(
     device.launch(name, (n_splits, channels), (THREADS,), (x, *sizes, np.int32(split), scratch))
     kind = "NO_RESIDUAL" if residual is None else "IDENTITY" if residual.shape == x.shape else "SUBSAMPLED"
     added = x if residual is None else residual
+    at_once = bits is not None and width % 8 == 0
     arguments = (
         x, scale, shift, np.float32(epsilon), scratch, np.int32(n_splits), np.int32(split), *sizes,
         added, np.int32(added.shape[2]), np.int32(added.shape[3]), mean, variance,
-        *(running or (mean, variance)), np.float32(momentum if running else 0), y,
+        *(running or (mean, variance)), np.float32(momentum if running else 0), y, np.int32(at_once),
+        bits if at_once else scratch.view(np.uint8),
     )  # fmt: skip
     device.launch(normalise_kernel(vector, RESIDUALS.index(kind), relu), _tiles(x), (THREADS,), arguments)
+    if bits is not None and not at_once:
+        pack_signs(device, y, bits)
 
 
 def batch_norm_evaluation(

@@ -67,6 +67,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
         (
             "relu",
             "relu_gradient",
+            "pack_signs",
             "shortcut",
             "shortcut_gradient",
             "global_average_pool",

@@ -47,7 +47,10 @@ def adam_step(
 
 
 def sgd_step(device: Device, parameters: Any, gradients: Any, velocity: Any, on_device: Any, nesterov: bool) -> None:
-    """Change parameters and velocity, float32 (size,); on_device: `settings` (learning_rate, momentum, weight_decay)."""
+    """Change parameters and velocity, float32 (size,).
+
+    on_device: `settings` (learning_rate, momentum, weight_decay).
+    """
     size = parameters.shape[0]
     arguments = (parameters, gradients, velocity, on_device, np.int32(nesterov), np.int64(size))
     launch(device, "sgd_step", ceil_div(size, 4), arguments)

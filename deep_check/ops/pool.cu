@@ -14,13 +14,18 @@ __global__ void __launch_bounds__(THREADS) global_average_pool(const float* x, l
     if (threadIdx.x % 32 == 0) y[plane] = sum / size;
 }
 
+// d_x (planes, height, width); has_bits: 0 where the sign bit (conv2d_epilogue.cuh) is 0, the ReLU before the pool.
 __global__ void __launch_bounds__(THREADS)
-global_average_pool_gradient(const float* d_y, long long planes, int size, float* d_x)
+global_average_pool_gradient(
+    const float* d_y, long long planes, int height, int width, int has_bits, const unsigned char* bits, float* d_x)
 {
-    const int fours = (size + 3) / 4;
-    const long long index = (long long)blockIdx.x * THREADS + threadIdx.x, plane = index / fours;
-    if (plane >= planes) return;
-    const int j = (int)(index % fours) * 4;
-    const float share = d_y[plane] / size;
-    store_four(d_x + plane * size + j, {share, share, share, share}, size - j);
+    const RowFour four = row_four(planes * height, width);
+    if (four.count == 0) return;
+    const float share = d_y[four.row / height] / (height * width);
+    Four values;
+    const unsigned signs =
+        has_bits ? bits[(long long)four.row * ((width + 7) / 8) + four.column / 8] >> (four.column & 4) : 15;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values.v[k] = signs >> k & 1 ? share : 0.f;
+    store_four(d_x + (long long)four.row * width + four.column, values, four.count);
 }

@@ -16,8 +16,12 @@ def global_average_pool(device: Device, x: Any, y: Any) -> None:
     launch(device, "global_average_pool", 32 * n * channels, (x, np.int64(n * channels), np.int32(height * width), y))
 
 
-def global_average_pool_gradient(device: Device, d_y: Any, d_x: Any) -> None:
-    """Fill d_x (n, c, h, w) from d_y (n, c)."""
+def global_average_pool_gradient(device: Device, d_y: Any, d_x: Any, bits: Any = None) -> None:
+    """Fill d_x (n, c, h, w) from d_y (n, c); bits: sign bits of the pool's input, where that is a ReLU's output.
+
+    The gradient then is that of the ReLU's input.
+    """
     n, channels, height, width = d_x.shape
-    arguments = (d_y, np.int64(n * channels), np.int32(height * width), d_x)
-    launch(device, "global_average_pool_gradient", n * channels * ceil_div(height * width, 4), arguments)
+    scalars = np.int64(n * channels), np.int32(height), np.int32(width), np.int32(bits is not None)
+    arguments = (d_y, *scalars, d_x.view(np.uint8) if bits is None else bits, d_x)
+    launch(device, "global_average_pool_gradient", n * channels * height * ceil_div(width, 4), arguments)

@@ -1,4 +1,7 @@
-"""The low-pass filter on a CUDA device; see spectral_mask_reference. Which bins are kept, theory_sim.spectrum decides."""
+"""The low-pass filter on a CUDA device; see spectral_mask_reference.
+
+Which bins are kept, theory_sim.spectrum decides.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,12 @@ from theory_sim.spectrum import Band
 
 
 class LowPass:
-    """DFT of every channel, zero where |k| > cutoff, inverse, for images of one shape (n, c, h, w).
-
-    Raises InputError on a negative or non-finite cut-off and on an unknown mask.
-    """
+    """DFT of every channel, zero where |k| > cutoff, inverse, for images of one shape (n, c, h, w)."""
 
     def __init__(
         self, device: Device, shape: tuple[int, int, int, int], cutoff: float, mask: Literal["disc", "square"] = "disc"
     ) -> None:
+        """Raises InputError on a negative or non-finite cut-off and on an unknown mask."""
         n, channels, height, width = shape
         kept = Band((height, width), cutoff, mask=mask).is_low
         self._device, self._planes, self._pixels = device, n * channels, height * width

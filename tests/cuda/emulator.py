@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 HEADER, RUNTIME = Path(__file__).parent / "emulator.h", Path(__file__).parent / "emulator_runtime.cpp"
 # fast: numbers only. check: g++ calls a hook of the runtime at every access, no sanitizer library is linked.
 FLAGS = {"fast": ("-O2",), "check": ("-O1", "-g", "-fsanitize=thread,bounds,alignment")}
+COMMON = ("-std=c++20", "-fPIC", "-fno-gnu-unique", "-ffp-contract=off", "-w")
 PADDING = 4096  # bytes around a checked buffer in which an access is out of bounds
 C_TYPES = {"f4": "f", "f8": "d", "i4": "i", "u4": "j", "i8": "lx", "u8": "my", "i1": "a", "u1": "h"}  # mangled names
 
@@ -156,14 +157,16 @@ def _compile(code: str, flags: tuple[str, ...], file: Path) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as name:
         work = Path(name)
         (work / "kernels.cpp").write_text(code, encoding="utf-8")
-        common = ("g++", "-std=c++20", "-fPIC", "-fno-gnu-unique", "-ffp-contract=off", "-w")
-        commands = (
-            (*common, *flags, "-include", HEADER, "-c", work / "kernels.cpp", "-o", work / "kernels.o"),
-            (*common, "-O2", "-c", RUNTIME, "-o", work / "runtime.o"),
-            ("g++", "-shared", "-Wl,-Bsymbolic", work / "kernels.o", work / "runtime.o", "-o", work / "module.so"),
-        )
-        for command in commands:
-            done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise EmulatorError(done.stderr[-4000:])
+        runtime = file.parent / f"runtime-{hashlib.sha256(RUNTIME.read_bytes()).hexdigest()[:20]}.o"
+        if not runtime.exists():  # the same for all kernels
+            _run("g++", *COMMON, "-O2", "-c", RUNTIME, "-o", work / "runtime.o")
+            os.replace(work / "runtime.o", runtime)
+        _run("g++", *COMMON, *flags, "-include", HEADER, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+        _run("g++", "-shared", "-Wl,-Bsymbolic", work / "kernels.o", runtime, "-o", work / "module.so")
         os.replace(work / "module.so", file)
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EmulatorError(done.stderr[-4000:])

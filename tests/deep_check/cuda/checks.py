@@ -82,14 +82,14 @@ def check_shortcut(device: Device, shape: Shape) -> None:
     assert_close("shortcut", y, expected, "exact")
     d_y = draw(*expected.shape, seed=2)
     d_x = run(device, shortcut_cuda.shortcut_gradient, d_y, blank(*shape))[-1]
-    assert_close("shortcut gradient", d_x, shortcut_reference.shortcut_gradient(d_y, tuple(shape[2:])), "exact")
+    assert_close("shortcut gradient", d_x, shortcut_reference.shortcut_gradient(d_y, (shape[2], shape[3])), "exact")
 
 
 def check_pool(device: Device, shape: Shape) -> None:
     x, d_y = draw(*shape) + np.float32(1), draw(*shape[:2], seed=1)
     y = run(device, pool_cuda.global_average_pool, x, blank(*shape[:2]))[-1]
     assert_close("pool", y, pool_reference.global_average_pool(x), "kernel_sums")
-    expected = pool_reference.global_average_pool_gradient(d_y, tuple(shape[2:]))
+    expected = pool_reference.global_average_pool_gradient(d_y, (shape[2], shape[3]))
     d_x = run(device, pool_cuda.global_average_pool_gradient, d_y, blank(*shape))[-1]
     assert_close("pool gradient", d_x, expected, "kernel_elementwise")
     before = draw(*shape, seed=3)
@@ -188,31 +188,32 @@ def check_batch_norm_fused(device: Device, shape: Shape, residual: str | None) -
 
 
 def check_adam(device: Device, size: int, steps: int = 5) -> None:
-    p = draw(size)
-    on_device = [device.send(values) for values in (p, np.zeros_like(p), np.zeros_like(p))]
-    expected = [np.asarray(p, float), np.zeros(size), np.zeros(size)]
-    hyper = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 1e-2}
-    settings, factors = device.send(optimizer_cuda.settings(**hyper)), device.send(blank(2))
+    start, zeros = draw(size), np.zeros(size, np.float32)
+    p, m, v = (device.send(values) for values in (start, zeros, zeros))
+    e_p, e_m, e_v = np.asarray(start, float), np.zeros(size), np.zeros(size)
+    rate, beta1, beta2, epsilon, decay = 0.01, 0.9, 0.999, 1e-8, 1e-2
+    host = optimizer_cuda.settings(learning_rate=rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=decay)
+    settings, factors = device.send(host), device.send(blank(2))
     for step in range(1, steps + 1):
         g = draw(size, seed=step) + np.float32(0.1)
-        optimizer_cuda.adam_step(device, on_device[0], device.send(g), *on_device[1:], settings, factors)
-        optimizer_reference.adam_step(expected[0], g, *expected[1:], step, *hyper.values())
-    for name, a, e in zip(("parameters", "first", "second"), on_device, expected, strict=True):
+        optimizer_cuda.adam_step(device, p, device.send(g), m, v, settings, factors)
+        optimizer_reference.adam_step(e_p, g, e_m, e_v, step, rate, beta1, beta2, epsilon, decay)
+    for name, a, e in (("parameters", p, e_p), ("first moment", m, e_m), ("second moment", v, e_v)):
         assert_close(f"Adam's {name}", device.fetch(a), e, "kernel_sums", scale=max(1.0, float(np.abs(e).max())))
     assert device.fetch(settings)[0] == steps
 
 
 def check_sgd(device: Device, size: int, nesterov: bool) -> None:
-    p = draw(size)
-    on_device = [device.send(p), device.send(np.zeros_like(p))]
-    expected = [np.asarray(p, float), np.zeros(size)]
-    hyper = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-2}
-    settings = device.send(optimizer_cuda.settings(**hyper))
+    start = draw(size)
+    p, v = device.send(start), device.send(np.zeros(size, np.float32))
+    e_p, e_v = np.asarray(start, float), np.zeros(size)
+    rate, momentum, decay = 0.1, 0.9, 1e-2
+    settings = device.send(optimizer_cuda.settings(learning_rate=rate, momentum=momentum, weight_decay=decay))
     for step in range(3):
         g = draw(size, seed=step)
-        optimizer_cuda.sgd_step(device, on_device[0], device.send(g), on_device[1], settings, nesterov)
-        optimizer_reference.sgd_step(expected[0], g, expected[1], *hyper.values(), nesterov)
-    for name, a, e in zip(("parameters", "velocity"), on_device, expected, strict=True):
+        optimizer_cuda.sgd_step(device, p, device.send(g), v, settings, nesterov)
+        optimizer_reference.sgd_step(e_p, g, e_v, rate, momentum, decay, nesterov)
+    for name, a, e in (("parameters", p, e_p), ("velocity", v, e_v)):
         assert_close(f"SGD's {name}", device.fetch(a), e, "kernel_sums", scale=max(1.0, float(np.abs(e).max())))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from deep_check.cuda.device import CupyDevice, Device
 from deep_check.cuda.source import FAMILIES, families_by_kernel, source
 from tests.cuda.device import module, needs_compiler
 from tests.cuda.emulator import EmulatedModule
+from tests.deep_check.cuda.transforms import ScipyTransforms
 from theory_sim.errors import InputError
 
 DEVICES = [pytest.param("emulator", marks=needs_compiler), pytest.param("cupy", marks=pytest.mark.gpu)]
@@ -52,6 +53,19 @@ class EmulatedDevice:
     def fetch(self, array: NDArray[Any]) -> NDArray[Any]:
         """A copy, as of a device."""
         return array.copy()
+
+    def write(self, array: NDArray[Any], values: NDArray[Any]) -> None:
+        """Copy."""
+        array[...] = values
+
+    def transforms(self, planes: int, height: int, width: int) -> ScipyTransforms:
+        """SciPy's."""
+        return ScipyTransforms()
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """The work itself, which a device would replay."""
+        work()
+        return work
 
     def launch(
         self,
