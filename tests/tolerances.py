@@ -40,4 +40,5 @@ TOLERANCES = {
     "float32_fft": Tolerance(2e-6, "float32 transforms of up to 2^10 samples, there and back, beside float64"),
     "kernel_elementwise": Tolerance(4e-7, "a few float32 roundings, beside float64"),
     "kernel_sums": Tolerance(2e-6, "float32 sums of up to a few thousand terms in parts, beside float64"),
+    "network_difference": Tolerance(1e-6, "central differences of a whole network, ReLU kinks within the step included"),
 }
