@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.ops.blocks import aligned
-from deep_check.ops.conv2d_cpu_epilogue import FORWARD, finish
+from deep_check.ops.conv2d_cpu_epilogue import FORWARD, finish_tile
 from deep_check.ops.lanes import (
     LANES,
     broadcast_tile,
     kernel,
-    load,
     multiply_tile,
     part,
     store_tile,
@@ -60,14 +59,11 @@ def pack_turned_weights(weights, packed, flip):  # type: ignore[no-untyped-def]
 
 
 @part
-def _finish_tile(columns, scratch, o, co, i, j, step, h, w, residual, mode, y, mask):  # type: ignore[no-untyped-def]
-    """Epilogue of `columns` pixels from (i, j) on, `step` apart, of an output of h x w."""
-    for r in range(min(TILE, co - o)):
-        for c in range(columns):
-            row, column = (o + r) * (h + 2) + i + 1, j + step * c
-            at = (row * (w + 2) + column + 1) * LANES
-            pixel = ((o + r) * h + i) * w + column
-            finish(load(scratch, (r * columns + c) * LANES), mode, at, residual, y, pixel, mask)
+def _finish(sums, columns, o, co, i, j, step, h, w, residual, mode, y, mask):  # type: ignore[no-untyped-def]
+    """Epilogue of up to four channels from o on, `columns` pixels from (i, j) on, `step` apart, of h x w outputs."""
+    at, pixel = ((o * (h + 2) + i + 1) * (w + 2) + j + 1) * LANES, (o * h + i) * w + j
+    plane = (h + 2) * (w + 2) * LANES
+    finish_tile(sums, min(TILE, co - o), columns, at, plane, step * LANES, pixel, h * w, step, mode, residual, y, mask)
 
 
 @part
@@ -80,7 +76,7 @@ def _pixels(columns, stride, o, i, j, ci, co, h, w, wide, plane, x, weights, bia
         for k in range(3):
             tile = taps_tile(tile, weights, packed + 3 * TILE * k, x, (first + k * wide) * LANES, stride)
     store_tile(scratch, 0, columns * LANES, LANES, tile)
-    _finish_tile(columns, scratch, o, co, i, j, 1, h, w, residual, mode, y, mask)
+    _finish(scratch, columns, o, co, i, j, 1, h, w, residual, mode, y, mask)
 
 
 @kernel
@@ -133,7 +129,7 @@ def _parity(columns, row, column, o, i, j, ci, co, height, width, d_y, weights, 
                 at = c * plane + (i + a + 1) * wide + j + b + 1
                 tile = multiply_tile(tile, weights, packed + tap * TILE, d_y, at * LANES, LANES)
     store_tile(scratch, 0, columns * LANES, LANES, tile)
-    _finish_tile(columns, scratch, o, co, 2 * i + row, 2 * j + column, 2, height, width, residual, mode, d_x, mask)
+    _finish(scratch, columns, o, co, 2 * i + row, 2 * j + column, 2, height, width, residual, mode, d_x, mask)
 
 
 @kernel

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.ops.blocks import aligned
-from deep_check.ops.conv2d_cpu_epilogue import FORWARD, finish
+from deep_check.ops.conv2d_cpu_epilogue import FORWARD, finish_tile
 from deep_check.ops.lanes import (
     LANES,
     add,
@@ -208,11 +208,26 @@ def _column(products, at, step):  # type: ignore[no-untyped-def]
 
 
 @part
-def _finish_row(v, bias, i, pixel, mode, residual, y, mask):  # type: ignore[no-untyped-def]
-    finish(add(v[0], bias), mode, i, residual, y, pixel, mask)
-    finish(add(v[1], bias), mode, i + LANES, residual, y, pixel + 1, mask)
-    finish(add(v[2], bias), mode, i + 2 * LANES, residual, y, pixel + 2, mask)
-    finish(add(v[3], bias), mode, i + 3 * LANES, residual, y, pixel + 3, mask)
+def _store_row(row, bias, sums, n):  # type: ignore[no-untyped-def]
+    store(sums, n * LANES, add(row[0], bias))
+    store(sums, (n + 1) * LANES, add(row[1], bias))
+    store(sums, (n + 2) * LANES, add(row[2], bias))
+    store(sums, (n + 3) * LANES, add(row[3], bias))
+
+
+@part
+def _inverse_tile(products, at, step, bias, sums):  # type: ignore[no-untyped-def]
+    """A' m A + bias of 36 vectors, `step` apart: sixteen into `sums`."""
+    c0 = _column(products, at, step)
+    c1 = _column(products, at + step, step)
+    c2 = _column(products, at + 2 * step, step)
+    c3 = _column(products, at + 3 * step, step)
+    c4 = _column(products, at + 4 * step, step)
+    c5 = _column(products, at + 5 * step, step)
+    _store_row(_inverse_points(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]), bias, sums, 0)
+    _store_row(_inverse_points(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]), bias, sums, 4)
+    _store_row(_inverse_points(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]), bias, sums, 8)
+    _store_row(_inverse_points(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3]), bias, sums, 12)
 
 
 @kernel
@@ -228,25 +243,10 @@ def winograd(ci, co, height, width, x, weights, bias, residual, mode, y, mask, p
         for o in range(0, co, CHANNELS):
             _multiply(ci, o, tiles, weights, points, products)
             for q in range(CHANNELS):
-                b = splat(np.float32(0))
-                if mode == FORWARD:
-                    b = broadcast(bias, o + q)
+                b = broadcast(bias, o + q) if mode == FORWARD else splat(np.float32(0))
                 for t in range(tiles):
-                    at, step = (q * POINTS * tiles + t) * LANES, tiles * LANES
-                    c0 = _column(products, at, step)
-                    c1 = _column(products, at + step, step)
-                    c2 = _column(products, at + 2 * step, step)
-                    c3 = _column(products, at + 3 * step, step)
-                    c4 = _column(products, at + 4 * step, step)
-                    c5 = _column(products, at + 5 * step, step)
+                    _inverse_tile(products, (q * POINTS * tiles + t) * LANES, tiles * LANES, b, between)
                     i, j = (first + t // across) * TILE, t % across * TILE
                     at = (((o + q) * (height + 2) + i + 1) * wide + j + 1) * LANES
                     pixel = ((o + q) * height + i) * width + j
-                    row = _inverse_points(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0])
-                    _finish_row(row, b, at, pixel, mode, residual, y, mask)
-                    row = _inverse_points(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1])
-                    _finish_row(row, b, at + wide * LANES, pixel + width, mode, residual, y, mask)
-                    row = _inverse_points(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2])
-                    _finish_row(row, b, at + 2 * wide * LANES, pixel + 2 * width, mode, residual, y, mask)
-                    row = _inverse_points(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3])
-                    _finish_row(row, b, at + 3 * wide * LANES, pixel + 3 * width, mode, residual, y, mask)
+                    finish_tile(between, TILE, TILE, at, wide * LANES, LANES, pixel, width, 1, mode, residual, y, mask)
