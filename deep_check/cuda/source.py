@@ -35,6 +35,9 @@ FAMILIES: Mapping[str, Family] = {
         conv2d_tiles.KERNELS,
         conv2d_tiles.VALUES,
     ),
+    "conv2d_mma": Family(
+        ("tile_mma.cuh", "conv2d_epilogue.cuh", "conv2d_mma.cu"), conv2d_tiles.MMA_KERNELS, conv2d_tiles.VALUES
+    ),
     **{name: Family(*row) for name, row in kernel_families.FAMILIES.items()},
 }
 

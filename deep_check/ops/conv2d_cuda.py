@@ -119,7 +119,7 @@ class Convolution:
         tile = self._gradient_tile
         arguments = (
             d_y, packed_turned, d_x, np.int32(n), np.int32(self.out_channels), np.int32(self.height),
-            np.int32(self.width), np.int32(self.in_channels), np.int32(min(tile.chunk, self.out_channels)),
+            np.int32(self.width), np.int32(self.in_channels), np.int32(tile.staged(self.out_channels)),
             np.int32(MODES.index(epilogue.mode)), np.int32(kind), np.int32(height), np.int32(width),
             _or(epilogue.residual, d_x), _or(epilogue.bits, d_x, np.uint8),
         )  # fmt: skip
@@ -179,7 +179,7 @@ class Convolution:
         kind, height, width = _residual_of(epilogue, (n, *to_shape), other_end)
         arguments = (
             x, packed, y, np.int32(n), *(np.int32(size) for size in from_shape), np.int32(to_shape[0]),
-            np.int32(min(tile.chunk, terms)), np.int32(MODES.index(epilogue.mode)),
+            np.int32(tile.staged(terms)), np.int32(MODES.index(epilogue.mode)),
             np.int32(epilogue.bias is not None), _or(epilogue.bias, y),
             np.int32(epilogue.border is not None), _or(epilogue.border, y),
             np.int32(kind), np.int32(height), np.int32(width), _or(epilogue.residual, y),
@@ -194,7 +194,7 @@ def _or(array: Any, other: Any, dtype: Any = np.float32) -> Any:
 
 
 def _residual_of(epilogue: Epilogue, shape: Shape, other_end: str) -> tuple[int, int, int]:
-    """Code of the kind of residual, its height and width; shape: of the output. Raises InputError where nothing fits."""
+    """Code of the kind of residual, height and width; shape: of the output. Raises InputError where none fits."""
     n, channels, height, width = shape
     if epilogue.residual is None:
         return 0, 0, 0

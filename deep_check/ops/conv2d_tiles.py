@@ -5,7 +5,7 @@ Every tile is right for every shape; the table says which is fast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MODES = ("raw", "forward", "backward")  # what becomes of a sum: conv2d_epilogue.cuh
 RESIDUALS = ("none", "same", "larger", "smaller")
@@ -47,12 +47,16 @@ class Tile:
         """Threads of a block."""
         return self.images * self.rows * self.columns // 4 * self.channels // self.per_thread
 
+    def staged(self, terms: int) -> int:
+        """How many of `terms` channels are in shared memory at once."""
+        return min(self.chunk, terms)
+
     def shared(self, terms: int) -> int:
         """Bytes of shared memory where each sum has `terms` input channels."""
         seen = self.stride * self.columns
         pitch = seen + (8 if self.stride == 1 else 4) + (8 if seen == 8 else 0)
         plane = (self.stride * (self.rows - 1) + 3) * pitch
-        chunk = min(self.chunk, terms)
+        chunk = self.staged(terms)
         return FLOAT * min(2, ceil_div(terms, chunk)) * chunk * (self.images * plane + 9 * self.channels)
 
     def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
@@ -81,10 +85,14 @@ class GradientTile:
         """Threads of a block."""
         return self.rows // 2 * self.columns // 4 * self.channels // self.per_thread
 
+    def staged(self, terms: int) -> int:
+        """How many of `terms` channels are in shared memory at once."""
+        return min(self.chunk, terms)
+
     def shared(self, terms: int) -> int:
         """Bytes of shared memory where each sum has `terms` output channels."""
         plane = (self.rows // 2 + 1) * (self.columns // 2 + 4)
-        chunk = min(self.chunk, terms)
+        chunk = self.staged(terms)
         return FLOAT * min(2, ceil_div(terms, chunk)) * chunk * (plane + 9 * self.channels)
 
     def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
@@ -140,6 +148,92 @@ class WeightTile:
         return self.n_parts(n, height, width), *groups
 
 
+def _apart(n: int) -> int:
+    """As in conv2d_mma.cu."""
+    return (n + 23) // 32 * 32 + 8
+
+
+@dataclass(frozen=True)
+class MmaTile:
+    """A block of `conv2d_mma`: as `Tile`, a warp makes 16·m_tiles channels of n_tiles times eight pixels."""
+
+    stride: int
+    channels: int
+    m_tiles: int
+    n_tiles: int
+    rows: int
+    columns: int
+    images: int
+    precision: str = "tf32"
+
+    @property
+    def kernel(self) -> str:
+        """Its name in C++."""
+        sizes = (self.stride, self.channels, self.m_tiles, self.n_tiles, self.rows, self.columns, self.images)
+        return f"conv2d_mma<{_is_bf16(self.precision)}, {', '.join(map(str, sizes))}>"
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        tiles = self.images * self.rows * self.columns // 8 * self.channels // 16
+        return tiles // (self.m_tiles * self.n_tiles) * 32
+
+    def staged(self, terms: int) -> int:
+        """How many channels are in shared memory at once: what one product of tiles sums."""
+        return 16 if self.precision == "bf16" else 8
+
+    def shared(self, terms: int) -> int:
+        """Bytes of shared memory: eight words of each pixel and weight."""
+        pitch = self.stride * self.columns + (8 if self.stride == 1 else 4)
+        plane = _apart((self.stride * (self.rows - 1) + 3) * pitch)
+        return FLOAT * 8 * (self.images * plane + 9 * self.channels + 8)
+
+    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
+        """Blocks for n outputs (channels, height, width)."""
+        tiles = ceil_div(height, self.rows) * ceil_div(width, self.columns)
+        return ceil_div(n, self.images) * tiles, ceil_div(channels, self.channels)
+
+
+@dataclass(frozen=True)
+class MmaGradientTile:
+    """A block of `conv2d_stride_2_gradient_mma`: as `GradientTile` and `MmaTile`."""
+
+    channels: int
+    m_tiles: int
+    n_tiles: int
+    rows: int
+    columns: int
+    precision: str = "tf32"
+
+    @property
+    def kernel(self) -> str:
+        """Its name in C++."""
+        sizes = (self.channels, self.m_tiles, self.n_tiles, self.rows, self.columns)
+        return f"conv2d_stride_2_gradient_mma<{_is_bf16(self.precision)}, {', '.join(map(str, sizes))}>"
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        tiles = self.rows // 2 * self.columns // 16 * self.channels // 16
+        return tiles // (self.m_tiles * self.n_tiles) * 32
+
+    def staged(self, terms: int) -> int:
+        """How many channels are in shared memory at once: what one product of tiles sums."""
+        return 16 if self.precision == "bf16" else 8
+
+    def shared(self, terms: int) -> int:
+        """Bytes of shared memory: eight words of each pixel and weight."""
+        return FLOAT * 8 * (_apart((self.rows // 2 + 1) * (self.columns // 2 + 4)) + 9 * self.channels + 8)
+
+    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
+        """Blocks for n input gradients (channels, height, width)."""
+        return n * ceil_div(height, self.rows) * ceil_div(width, self.columns), ceil_div(channels, self.channels)
+
+
+def _is_bf16(precision: str) -> str:
+    return "true" if precision == "bf16" else "false"
+
+
 # Which tile, by the number of sums (output channels, of an input gradient input channels) and the width of the output:
 # (most channels, most columns, tile). The first row that fits is taken, and the last one fits all.
 LARGEST = 1 << 30
@@ -168,6 +262,20 @@ WEIGHTS_STRIDE_2 = (
     (16, LARGEST, WeightTile(2, 32, 16, 4, 4, 16, 2, 128)),  # into stage 2
     (LARGEST, LARGEST, WeightTile(2, 64, 32, 4, 4, 8, 1, 128)),  # into stage 3
 )
+# On tensor cores, in both precisions.
+MMA_STRIDE_1 = (
+    (16, LARGEST, MmaTile(1, 16, 1, 8, 16, 32, 1)),  # the stem, stage 1
+    (64, 8, MmaTile(1, 64, 2, 4, 8, 8, 2)),  # stage 3
+    (LARGEST, LARGEST, MmaTile(1, 32, 2, 4, 16, 16, 1)),  # stage 2
+)
+MMA_STRIDE_2 = (
+    (64, 8, MmaTile(2, 64, 2, 4, 8, 8, 1)),  # into stage 3
+    (LARGEST, LARGEST, MmaTile(2, 32, 2, 4, 16, 16, 1)),  # into stage 2
+)
+MMA_STRIDE_2_GRADIENT = (
+    (16, LARGEST, MmaGradientTile(16, 1, 4, 32, 32)),  # out of stage 2
+    (LARGEST, LARGEST, MmaGradientTile(32, 1, 2, 16, 16)),  # out of stage 3
+)
 
 
 def tile_for(stride: int, channels: int, width: int) -> Tile:
@@ -188,6 +296,19 @@ def weight_tile_for(stride: int, in_channels: int, width: int) -> WeightTile:
     return next(tile for most, columns, tile in table if in_channels <= most and width <= columns)
 
 
+def mma_tile_for(precision: str, stride: int, channels: int, width: int) -> MmaTile:
+    """As `tile_for`, on tensor cores."""
+    table = (MMA_STRIDE_1, MMA_STRIDE_2)[stride - 1]
+    found = next(tile for most, columns, tile in table if channels <= most and width <= columns)
+    return replace(found, precision=precision)
+
+
+def mma_gradient_tile_for(precision: str, channels: int, width: int) -> MmaGradientTile:
+    """As `gradient_tile_for`, on tensor cores."""
+    found = next(tile for most, columns, tile in MMA_STRIDE_2_GRADIENT if channels <= most and width <= columns)
+    return replace(found, precision=precision)
+
+
 KERNELS = (
     "conv2d_pack_weights",
     "conv2d_sum_parts",
@@ -195,4 +316,8 @@ KERNELS = (
     *(tile.kernel for _, _, tile in STRIDE_2_GRADIENT),
     *(tile.kernel for _, _, tile in (*WEIGHTS_STRIDE_1, *WEIGHTS_STRIDE_2)),
 )
-MMA_KERNELS: tuple[str, ...] = ()
+MMA_KERNELS = tuple(
+    replace(tile, precision=precision).kernel
+    for precision in ("tf32", "bf16")
+    for _, _, tile in (*MMA_STRIDE_1, *MMA_STRIDE_2, *MMA_STRIDE_2_GRADIENT)
+)

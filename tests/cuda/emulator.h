@@ -27,6 +27,8 @@ struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(8) float2 { float x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
@@ -101,6 +103,36 @@ EMULATOR_FN unsigned emulator_ballot(int line, unsigned mask, int predicate)
     return result;
 }
 #define __ballot_sync(mask, p) emulator_ballot(__LINE__, mask, p)
+
+// A warp's product of tiles, as the sources' own wrapper of mma.sync asks for it: d[16 x 8] += a[16 x 8 words] · b[8 words
+// x 8], a word one number in TF32 or two in BF16. Lane 4g + t holds a (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4),
+// b (t, g), (t + 4, g) and d (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
+EMULATOR_FN unsigned emulator_bits(float x) { unsigned r; memcpy(&r, &x, 4); return r; }
+EMULATOR_FN float emulator_number(unsigned bits) { float r; memcpy(&r, &bits, 4); return r; }
+EMULATOR_FN void emulator_mma(int line, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], bool bf16)
+{
+    const unsigned all = 0xffffffffu;
+    unsigned* const slot = (unsigned*)emulator_warp_slot(all);
+    for (int i = 0; i < 4; ++i) slot[i] = a[i];
+    for (int i = 0; i < 2; ++i) slot[4 + i] = b[i];
+    emulator_warp_sync(all, line);
+    const int g = emulator_lane() / 4, t = emulator_lane() % 4;
+    for (int k = 0; k < 8; ++k) {  // words; every lane's slot is read where it is needed
+        unsigned rows[2], columns[2];
+        for (int half = 0; half < 2; ++half) {
+            rows[half] = ((unsigned*)emulator_warp_peer(all, 4 * g + k % 4))[2 * (k / 4) + half];
+            columns[half] = ((unsigned*)emulator_warp_peer(all, 4 * (2 * t + half) + k % 4))[4 + k / 4];
+        }
+        for (int i = 0; i < 4; ++i) {
+            const unsigned p = rows[i / 2], q = columns[i % 2];
+            if (!bf16) d[i] += emulator_number(p) * emulator_number(q);
+            else {
+                d[i] += emulator_number(p << 16) * emulator_number(q << 16);
+                d[i] += emulator_number(p & 0xffff0000u) * emulator_number(q & 0xffff0000u);
+            }
+        }
+    }
+}
 
 // Atomics: fibers never pre-empt one another, so that a plain read, change and write is atomic.
 template <class T, class U> EMULATOR_FN T atomicAdd(T* p, U value)
