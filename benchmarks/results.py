@@ -32,6 +32,9 @@ class Row:
     bound: what is allowed; reason: why the row failed, empty if it did not. threads: of each pool in both processes.
     ours_settings, peer_settings: times are per setting, of so many a turn; None where a call is one piece of work.
     asked: the speed-up 1 / ratio that we have promised ourselves; None where it is only shown.
+    Where the job has an exact evaluation, agreement and peer_agreement are the errors of ours and of the peer's, as
+    `measure` says. peer is empty, and what is the peer's None, where ours stands alone. ours_memory, peer_memory: bytes
+    by which resident memory grew at its peak in the discarded turn; None where the system does not tell.
     """
 
     job: str
@@ -53,6 +56,10 @@ class Row:
     ours_settings: int | None = None
     peer_settings: int | None = None
     asked: float | None = None
+    peer_agreement: float | None = None
+    measure: str = "max|error| / max"
+    ours_memory: int | None = None
+    peer_memory: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -60,19 +67,13 @@ class Row:
         return not self.reason
 
     def timed(self, ours: Sequence[float], peer: Sequence[float]) -> Row:
-        """The same row with the seconds of both sides' turns."""
-        ours_s, peer_s = statistics.median(ours), statistics.median(peer)
-        return replace(
-            self,
-            ours_s=ours_s,
-            peer_s=peer_s,
-            ratio=ours_s / peer_s,
-            ours_min_s=min(ours),
-            ours_max_s=max(ours),
-            peer_min_s=min(peer),
-            peer_max_s=max(peer),
-            repeats=len(ours),
-        )
+        """The same row with the seconds of both sides' turns; `peer` is empty where ours stands alone."""
+        ours_s = statistics.median(ours)
+        row = replace(self, ours_s=ours_s, ours_min_s=min(ours), ours_max_s=max(ours), repeats=len(ours))
+        if not peer:
+            return row
+        peer_s = statistics.median(peer)
+        return replace(row, peer_s=peer_s, ratio=ours_s / peer_s, peer_min_s=min(peer), peer_max_s=max(peer))
 
     def as_dict(self) -> dict[str, Any]:
         """JSON object of the row; `passed` included."""

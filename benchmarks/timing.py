@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.results import Row
 
 ROOT = Path(__file__).parents[1]
+Error = Callable[[Mapping[str, NDArray], Mapping[str, NDArray]], float]
 SETTINGS = ("learning_rates", "labels")  # arrays of a problem with one element for each setting
 PAUSE_S = 0.1  # between turns: OpenBLAS threads spin for some 30 ms after their last product
 
@@ -43,6 +44,16 @@ class Side:
 
 class SideError(RuntimeError):
     """A side's process failed; the message is the last line it left."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Arrays of a call; threads of each pool in the process; bytes by which its memory has grown (None: unknown)."""
+
+    arrays: dict[str, NDArray]
+    pools: dict[str, int]
+    memory: int | None
+    error: float = 0.0  # of the arrays, where the right ones are known
 
 
 class SideProcess:
@@ -95,12 +106,12 @@ class SideProcess:
         except BrokenPipeError:
             pass  # the answer's absence says more
 
-    def result(self) -> tuple[dict[str, NDArray], dict[str, int]]:
-        """Arrays of the last turn, and threads of each pool in the process."""
+    def result(self) -> Result:
+        """What the last turn left."""
         self.tell(f"save {self._result}")
-        pools = self.answer()["pools"]
+        answer = self.answer()
         with np.load(self._result) as arrays:
-            return dict(arrays), pools
+            return Result(dict(arrays), answer["pools"], answer["memory"])
 
 
 class RunningSide:
@@ -134,19 +145,24 @@ class RunningSide:
         for process in self._processes:
             process.answer()
 
-    def turn(self) -> float:
-        """One call in each process at once: seconds of the slowest's own clock, of one setting if there are any."""
+    def turn(self, calls: int = 1, warm: int = 0) -> float:
+        """`warm` calls, then `calls` timed ones, in each process at once: seconds of a call by the slowest's own clock.
+
+        Of one setting, if there are any.
+        """
         for process in self._processes:
-            process.tell("turn")
+            process.tell(f"turn {calls} {warm}")
         seconds = max(float(process.answer()["seconds"]) for process in self._processes)
         return seconds / (self.settings or 1)
 
-    def result(self) -> tuple[dict[str, NDArray], dict[str, int]]:
-        """Arrays of the last turn, all settings along axis 0, and threads of each pool in the first process."""
-        parts = [process.result() for process in self._processes]
-        if len(parts) == 1:
-            return parts[0]
-        return {key: np.concatenate([arrays[key] for arrays, _ in parts]) for key in parts[0][0]}, parts[0][1]
+    def result(self) -> Result:
+        """What the last turn left: all settings along axis 0, the pools of the first process, all processes' memory."""
+        first, *others = parts = [process.result() for process in self._processes]
+        if not others:
+            return first
+        arrays = {key: np.concatenate([part.arrays[key] for part in parts]) for key in first.arrays}
+        known = [part.memory for part in parts if part.memory is not None]
+        return Result(arrays, first.pools, sum(known) if len(known) == len(parts) else None)
 
 
 def available_cores() -> list[int]:
@@ -175,18 +191,26 @@ def compare(
     repeats: int,
     bound: float,
     compared: Callable[[dict[str, NDArray]], dict[str, NDArray]] | None = None,
+    exact: Mapping[str, NDArray] | None = None,
+    error: Error = agreement,
+    measure: str = Row.measure,
+    calls: int = 1,
+    warm: int = 0,
 ) -> list[Row]:
     """One row for each pair of ours and a peer; all sides take turns in one run.
 
-    The first turn of each side (compilation, first touch of memory) is discarded, but its result must agree with
-    the other side's within `bound`, or the row is marked failed and has no times. Then `repeats` rounds of one turn
-    each, every other round in reverse order. Names of sides must differ. Raises SideError if a side fails after its
-    warm turn. Where the job has settings, the results of those that both sides compute are compared.
-    `compared` makes of a side's arrays what is compared, where it is not the arrays themselves.
+    The first turn of each side (compilation, first touch of memory) is one call and discarded, but its result must
+    agree with the other side's within `bound`, or the row is marked failed and has no times. Then `repeats` rounds of
+    one turn each, every other round in reverse order; a turn is `warm` calls and then `calls` timed ones. Names of
+    sides must differ. Raises SideError if a side fails after its warm turn. Where the job has settings, the results of
+    those that both sides compute are compared. `compared` makes of a side's arrays what is compared, where it is not
+    the arrays themselves. exact: the right arrays, where they are known: each side must agree with these, and where
+    there is no peer, ours have rows of their own. error: of a side's arrays and the right ones (or the peer's), infinite
+    where there is none; measure: what it is, in words.
     """
     sides = [*ours, *peers]
     reasons: dict[str, str] = {}
-    results: dict[str, tuple[dict[str, NDArray], dict[str, int]]] = {}
+    results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         processes = {side.name: stack.enter_context(RunningSide(side, problem, folder)) for side in sides}
@@ -194,34 +218,76 @@ def compare(
             try:
                 process.wait_until_ready()
                 process.turn()
-                arrays, pools = process.result()
-                results[side] = (compared(arrays) if compared else arrays, pools)
-            except SideError as error:
-                reasons[side] = str(error)
+                result = process.result()
+                results[side] = replace(result, arrays=compared(result.arrays)) if compared else result
+            except SideError as failure:
+                reasons[side] = str(failure)
 
-        rows = [_untimed_row(job, a, b, results, reasons, bound) for a in ours for b in peers]
+        if exact is not None:
+            for side, result in results.items():
+                results[side] = replace(result, error=error(result.arrays, exact))
+            alone = [] if peers else [_checked_row(job, a, None, results, reasons, bound) for a in ours]
+            rows = alone + [_checked_row(job, a, b, results, reasons, bound) for a in ours for b in peers]
+        else:
+            rows = [_compared_row(job, a, b, results, reasons, bound, error) for a in ours for b in peers]
+        rows = [replace(row, measure=measure) for row in rows]
         timed = {side for row in rows if row.passed for side in (row.ours, row.peer)}
         seconds: dict[str, list[float]] = {side.name: [] for side in sides if side.name in timed}
         for turn in range(repeats):
             for side in seconds if turn % 2 == 0 else reversed(seconds):
                 time.sleep(PAUSE_S)
-                seconds[side].append(processes[side].turn())
-    return [row.timed(seconds[row.ours], seconds[row.peer]) if row.passed else row for row in rows]
+                seconds[side].append(processes[side].turn(calls, warm))
+    return [row.timed(seconds[row.ours], seconds.get(row.peer, ())) if row.passed else row for row in rows]
 
 
-def _untimed_row(job: str, ours: Side, peer: Side, results: Mapping, reasons: Mapping[str, str], bound: float) -> Row:
-    """The row of a pair after the warm turn: its agreement, or why there is none."""
-    row = Row(job, ours.name, peer.name, bound, ours_settings=ours.settings, peer_settings=peer.settings)
-    broken = [f"{side}: {reasons[side]}" for side in (ours.name, peer.name) if side in reasons]
+def _untimed_row(
+    job: str, ours: Side, peer: Side | None, results: Mapping[str, Result], reasons: Mapping[str, str], bound: float
+) -> Row:
+    """The row of a pair after the warm turn, but for its agreement; failed if one of them has."""
+    names = {"ours": ours.name} if peer is None else {"ours": ours.name, "peer": peer.name}
+    row = Row(job, ours.name, names.get("peer", ""), bound, ours_settings=ours.settings,
+              peer_settings=peer.settings if peer else None)  # fmt: skip
+    broken = [f"{side}: {reasons[side]}" for side in names.values() if side in reasons]
     if broken:
         return replace(row, reason="; ".join(broken))
-    (our_arrays, our_pools), (peer_arrays, peer_pools) = results[ours.name], results[peer.name]
+    threads = {who: results[side].pools for who, side in names.items()}
+    memory = {f"{who}_memory": results[side].memory for who, side in names.items()}
+    return replace(row, threads=threads, **memory)  # type: ignore[arg-type]
+
+
+def _compared_row(
+    job: str,
+    ours: Side,
+    peer: Side,
+    results: Mapping[str, Result],
+    reasons: Mapping[str, str],
+    bound: float,
+    error: Error,
+) -> Row:
+    """The row of a pair whose results must agree with each other."""
+    row = _untimed_row(job, ours, peer, results, reasons, bound)
+    if not row.passed:
+        return row
+    our_arrays, peer_arrays = results[ours.name].arrays, results[peer.name].arrays
     if peer.settings is not None:
         our_arrays, peer_arrays = common_settings(our_arrays, peer_arrays)
-    error = agreement(our_arrays, peer_arrays)
-    reason = "" if error <= bound else f"results differ by {error:.1e}, allowed is {bound:.0e}"
-    finite = error if np.isfinite(error) else None
-    return replace(row, agreement=finite, reason=reason, threads={"ours": our_pools, "peer": peer_pools})
+    found = error(our_arrays, peer_arrays)
+    reason = "" if found <= bound else f"results differ by {found:.1e}, allowed is {bound:.0e}"
+    return replace(row, agreement=found if np.isfinite(found) else None, reason=reason)
+
+
+def _checked_row(
+    job: str, ours: Side, peer: Side | None, results: Mapping[str, Result], reasons: Mapping[str, str], bound: float
+) -> Row:
+    """The row of a pair whose results must each agree with the exact ones; of ours alone where there is no peer."""
+    row = _untimed_row(job, ours, peer, results, reasons, bound)
+    if not row.passed:
+        return row
+    errors = {side: results[side].error for side in (row.ours, row.peer) if side}
+    off = [f"{side} is off by {found:.1e}, allowed is {bound:.0e}" for side, found in errors.items() if found > bound]
+    finite = {side: found for side, found in errors.items() if np.isfinite(found)}
+    found = {"agreement": finite.get(row.ours), "peer_agreement": finite.get(row.peer)}
+    return replace(row, reason="; ".join(off), **found)  # type: ignore[arg-type]
 
 
 def common_settings(
