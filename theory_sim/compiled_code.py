@@ -66,7 +66,7 @@ def keep_code_of(package: Path, choice: str = "") -> None:
 
 def _keep(package: Path, name: str) -> None:
     if "NUMBA_CACHE_DIR" not in os.environ:
-        nb.config.CACHE_DIR = str(_home(package) / f"numba-{name}")  # type: ignore[attr-defined]
+        nb.config.CACHE_DIR = str(_home(package) / f"numba-{name}")
 
 
 def _home(package: Path) -> Path:
