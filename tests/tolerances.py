@@ -40,5 +40,15 @@ TOLERANCES = {
     "float32_fft": Tolerance(2e-6, "float32 transforms of up to 2^10 samples, there and back, beside float64"),
     "kernel_elementwise": Tolerance(4e-7, "a few float32 roundings, beside float64"),
     "kernel_sums": Tolerance(2e-6, "float32 sums of up to a few thousand terms in parts, beside float64"),
-    "network_difference": Tolerance(1e-6, "central differences of a whole network, ReLU kinks within the step included"),
+    "network_difference": Tolerance(
+        1e-6, "central differences of a whole network, ReLU kinks within the step included"
+    ),
+    "float32_network": Tolerance(5e-5, "float32 through up to 20 layers, with Winograd's transform, beside float64"),
+    "float32_kinks": Tolerance(
+        5e-3, "of 10^6 ReLU inputs float32 rounds one or two to the other side of 0: a pixel's whole gradient each"
+    ),
+    "network_cuda": Tolerance(5e-6, "float32 kernels through a whole network, beside float64"),
+    "network_cuda_gradient": Tolerance(1e-5, "float32 kernels forward and back, beside float64, each parameter by itself"),
+    "network_cuda_steps": Tolerance(5e-4, "change of float32 parameters by two steps: it is a thousandth of them"),
+    "sign_flips": Tolerance(1e-3, "share of pixels whose gradient is near 0: rounding decides its sign"),
 }

@@ -42,7 +42,10 @@ class Device(Protocol):
         """Fourier transforms of `planes` planes."""
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """What `work` launches, to be run again at less cost; it may neither allocate nor wait. Runs it once."""
+        """What `work` launches, to be run again and again at less cost; it may neither allocate nor wait.
+
+        The work may be run before this returns: what it changes is the caller's to restore.
+        """
 
     def launch(
         self,
@@ -106,7 +109,7 @@ class CupyDevice:
         return CupyTransforms(self.cupy, planes, height, width)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """One CUDA graph. The first run, outside of it, compiles what has not been compiled yet."""
+        """One CUDA graph. The work runs before that once, which compiles what has not been compiled yet."""
         work()
         stream = self.cupy.cuda.Stream(non_blocking=True)
         self.cupy.cuda.Device().synchronize()

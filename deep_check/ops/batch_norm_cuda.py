@@ -8,8 +8,8 @@ import numpy as np
 
 from deep_check.architecture import MOMENTUM
 from deep_check.cuda.device import Device
+from deep_check.ops.conv2d_tiles import ceil_div
 from deep_check.ops.kernel_families import BATCH_NORM_TILE, MAX_SPLITS, RESIDUALS, THREADS, normalise_kernel
-from deep_check.ops.launching import ceil_div
 from deep_check.ops.relu_cuda import pack_signs
 
 SCRATCH = 2 * MAX_SPLITS  # float32 numbers a channel that the functions below need while they run

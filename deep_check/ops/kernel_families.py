@@ -54,6 +54,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
         (
             *_COMMON,
             "rows.cuh",
+            "gather.cu",
             "relu.cu",
             "shortcut.cu",
             "pool.cu",
@@ -65,6 +66,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
             "spectral_mask.cu",
         ),
         (
+            "gather",
             "relu",
             "relu_gradient",
             "pack_signs",

@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 
 from deep_check.cuda.device import Device
+from deep_check.ops.conv2d_tiles import ceil_div
 from deep_check.ops.kernel_families import THREADS
-
-
-def ceil_div(n: int, each: int) -> int:
-    """n/each, rounded up."""
-    return -(-n // each)
 
 
 def launch(device: Device, kernel: str, n_threads: int, arguments: Sequence[Any]) -> None:
@@ -27,3 +23,9 @@ def launch_fours(device: Device, kernel: str, arrays: Sequence[Any], *scalars: A
     """Run an elementwise kernel, (arrays[:-1], scalars, arrays[-1], size): every array has as many numbers."""
     size = prod(arrays[-1].shape)
     launch(device, kernel, ceil_div(size, 4), (*arrays[:-1], *scalars, arrays[-1], np.int64(size)))
+
+
+def gather(device: Device, values: Any, places: Any, out: Any) -> None:
+    """out[i] = values[places[i]], 0 where places[i] < 0; flat float32 arrays and int32 places."""
+    size = out.shape[0]
+    launch(device, "gather", size, (values, places, np.int64(size), out))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from deep_check.cuda.device import Device
+from deep_check.ops.conv2d_tiles import ceil_div
 from deep_check.ops.kernel_families import THREADS
-from deep_check.ops.launching import ceil_div, launch
+from deep_check.ops.launching import launch
 
 
 def linear(device: Device, x: Any, weight: Any, bias: Any, y: Any) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.cuda.device import Device
+from deep_check.ops.conv2d_tiles import ceil_div
 from deep_check.ops.kernel_families import OPTIMIZER_SETTINGS
-from deep_check.ops.launching import ceil_div, launch
+from deep_check.ops.launching import launch
 from theory_sim.errors import require
 
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from deep_check.cuda.device import Device
-from deep_check.ops.launching import ceil_div, launch
+from deep_check.ops.conv2d_tiles import ceil_div
+from deep_check.ops.launching import launch
 from theory_sim.spectrum import Band
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,18 +12,26 @@ from numpy.typing import DTypeLike, NDArray
 from deep_check.cuda.device import CupyDevice, Device
 from deep_check.cuda.source import FAMILIES, families_by_kernel, source
 from tests.cuda.device import module, needs_compiler
-from tests.cuda.emulator import EmulatedModule
+from tests.cuda.emulator import EmulatedModule, Traffic
 from tests.deep_check.cuda.transforms import ScipyTransforms
 from theory_sim.errors import InputError
 
 DEVICES = [pytest.param("emulator", marks=needs_compiler), pytest.param("cupy", marks=pytest.mark.gpu)]
 
 
+class Launch(NamedTuple):
+    """A kernel that has run, its grid, and bytes asked for by the argument's place (check mode only)."""
+
+    kernel: str
+    grid: tuple[int, ...]
+    traffic: dict[int, Traffic]
+
+
 class EmulatedDevice:
     """A `deep_check.cuda.device.Device` that runs the kernels on the CPU; its arrays are NumPy's.
 
     mode: as the emulator's; order: of the threads; code: family -> changed source; only: the kernels to compile, so
-    that a changed source compiles fast.
+    that a changed source compiles fast. launches: what has run, with the traffic of each array in check mode.
     """
 
     def __init__(
@@ -35,6 +43,7 @@ class EmulatedDevice:
         only: Sequence[str] = (),
     ) -> None:
         self._mode, self.order, self._code, self._only = mode, order, dict(code or {}), tuple(only)
+        self.launches: list[Launch] = []
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """A host array of bytes that nobody should use: NaN in floating point."""
@@ -63,8 +72,7 @@ class EmulatedDevice:
         return ScipyTransforms()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """The work itself, which a device would replay."""
-        work()
+        """The work itself."""
         return work
 
     def launch(
@@ -78,6 +86,7 @@ class EmulatedDevice:
         """Run a kernel on the CPU."""
         function = self.module_of(kernel).get_function(kernel)
         function(grid, block, arguments, shared_mem=shared_mem, order=self.order)
+        self.launches.append(Launch(kernel, grid, function.traffic))
 
     def module_of(self, kernel: str) -> EmulatedModule:
         """The compiled family of a kernel, compiled at first use."""

@@ -1,0 +1,124 @@
+"""Optimizers that keep their moments on the device, and whole training steps captured once and replayed."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from deep_check.cuda.device import Device
+from deep_check.cuda.training_network import TrainingNetwork
+from deep_check.ops.optimizer_cuda import adam_step, settings, sgd_step
+
+
+class Optimizer(Protocol):
+    """Changes parameters by gradients, both flat."""
+
+    arrays: tuple[Any, ...]  # all that a step changes beside the parameters
+
+    def step(self, parameters: Any, gradients: Any) -> None:
+        """One step. Allocates nothing, waits for nothing."""
+
+
+class Adam:
+    """Adam [Kingma & Ba 2015, Algorithm 1] on `size` parameters; weight_decay as torch.optim.Adam's."""
+
+    def __init__(
+        self,
+        device: Device,
+        size: int,
+        learning_rate: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        """Moments are zero, no step is done."""
+        self._device = device
+        host = settings(
+            learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay
+        )
+        self._settings, self._factors = device.send(host), device.full((2,), 0, np.float32)
+        self._moments = device.full((size,), 0, np.float32), device.full((size,), 0, np.float32)
+        self.arrays = (*self._moments, self._settings)
+
+    def step(self, parameters: Any, gradients: Any) -> None:
+        """One step; the count is in the device's memory."""
+        adam_step(self._device, parameters, gradients, *self._moments, self._settings, self._factors)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """For the steps from now on, captured ones too."""
+        _set_learning_rate(self._device, self._settings, learning_rate)
+
+
+class Sgd:
+    """Stochastic gradient descent on `size` parameters, as torch.optim.SGD without dampening."""
+
+    def __init__(
+        self,
+        device: Device,
+        size: int,
+        learning_rate: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        """The velocity is zero."""
+        self._device, self._nesterov = device, nesterov
+        host = settings(learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay)
+        self._settings, self._velocity = device.send(host), device.full((size,), 0, np.float32)
+        self.arrays = (self._velocity, self._settings)
+
+    def step(self, parameters: Any, gradients: Any) -> None:
+        """One step."""
+        sgd_step(self._device, parameters, gradients, self._velocity, self._settings, self._nesterov)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """For the steps from now on, captured ones too."""
+        _set_learning_rate(self._device, self._settings, learning_rate)
+
+
+class TrainingSteps:
+    """Steps of a network and an optimizer on batches of n: gradients, running statistics, parameters; one CUDA graph.
+
+    Raises InputError as `TrainingNetwork.loss_and_gradients`.
+    """
+
+    def __init__(self, network: TrainingNetwork, optimizer: Optimizer, n: int, loss: str) -> None:
+        """Nothing is trained yet."""
+        self._device, self._room = network.device, network.make_room(n)
+        changed = (network.parameters, network.running_statistics, *optimizer.arrays)
+
+        def work() -> None:
+            network.run(self._room, loss)
+            optimizer.step(network.parameters, network.gradients)
+
+        before = [self._device.fetch(array) for array in changed]
+        self.step = self._device.capture(work)
+        for array, values in zip(changed, before, strict=True):
+            self._device.write(array, values)
+
+    def load(self, images: Any, labels: Any) -> None:
+        """The batch of the next step: (n, c, h, w) float32 and (n,) integers, of the host or of the device."""
+        self._device.write(self._room.images, images)
+        self._device.write(self._room.labels, labels.astype(np.int32))
+
+    @property
+    def images(self) -> Any:
+        """Where the batch lies, for kernels that make it on the device."""
+        return self._room.images
+
+    @property
+    def mean_loss(self) -> Any:
+        """(1,) of the last step, the device's memory."""
+        return self._room.mean_loss
+
+    @property
+    def logits(self) -> Any:
+        """(n, n_classes) of the last step, the device's memory."""
+        return self._room.logits
+
+
+def _set_learning_rate(device: Device, on_device: Any, learning_rate: float) -> None:
+    place = settings(learning_rate=1.0).argmax()
+    device.write(on_device[place : place + 1], np.array([learning_rate]))
