@@ -133,7 +133,7 @@ conv2d_stride_2_gradient(
         if (stage + 1 < n_stages) fill(stage + 1);
         copy_commit();
         copy_wait<1>();
-        __syncthreads();  // the stage is complete
+        __syncthreads();  // the chunk is complete
         const int count = min(chunk, out_channels - stage * chunk);
         const float* const from = memory + (stage & 1) * stage_size;
         const float* seen = from + pair * PITCH + column / 2;
@@ -164,7 +164,7 @@ conv2d_stride_2_gradient(
                     }
                 }
         }
-        __syncthreads();  // nobody still reads the stage
+        __syncthreads();  // nobody still reads the chunk
     }
 
     const Epilogue epilogue = {mode, 0, residual_kind, residual_height, residual_width, nullptr, residual, bits};

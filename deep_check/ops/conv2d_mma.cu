@@ -13,6 +13,7 @@ __device__ __forceinline__ void fill_words(
     const bool wide = width % 4 == 0;
     const auto outside = [&](int plane) { return border && plane < n_present ? border[plane] : 0.f; };
     if (wide)
+#pragma unroll 1
         for (int i = threadIdx.x; i < n_rows * FOURS; i += THREADS) {
             const int four = i % FOURS, r = i / FOURS % ROWS, word = i / FOURS / ROWS;
             const int y = first_row + r, x = first_column + 4 * four;
@@ -31,6 +32,7 @@ __device__ __forceinline__ void fill_words(
                            mma_word<BF16>(p.w, q.w));
         }
     const int singles = wide ? SINGLES : COLUMNS + SINGLES;
+#pragma unroll 1
     for (int i = threadIdx.x; i < n_rows * singles; i += THREADS) {
         const int single = i % singles, r = i / singles % ROWS, word = i / singles / ROWS;
         const int column = wide && (single > 0 || !LEFT) ? COLUMNS : single - LEFT;
@@ -52,6 +54,7 @@ __device__ __forceinline__ void fill_weight_words(
     unsigned* tile, const float* weights, int n_words, int n_present, int row_length, int first_channel)
 {
     constexpr int EACH = BF16 ? 2 : 1, FOURS = CHANNELS / 4;
+#pragma unroll 1
     for (int i = threadIdx.x; i < n_words * 9 * FOURS; i += THREADS) {
         const int four = i % FOURS, tap = i / FOURS % 9, word = i / FOURS / 9, channel = first_channel + 4 * four;
         float4 v[2];
@@ -190,7 +193,7 @@ conv2d_stride_2_gradient_mma(
             out_width, first_row / 2, first_column / 2, nullptr);
         fill_weight_words<BF16, CHANNELS, ROW, THREADS>(
             taps, weights + (long long)k * 9 * row_length, n_words, count, row_length, first_channel);
-        __syncthreads();  // the words are there
+        __syncthreads();  // the chunk's words are there
         for (int word = 0; word < n_words; word += 8)
 #pragma unroll
             for (int tap = 0; tap < 9; ++tap) {
@@ -209,7 +212,7 @@ conv2d_stride_2_gradient_mma(
                     for (int m = 0; m < M_TILES; ++m) mma<BF16>(d[2 * (i != 1) + (j != 1)][m][s], a[m], b);
                 }
             }
-        __syncthreads();  // nobody still reads them
+        __syncthreads();  // nobody still reads the chunk
     }
 
     const Epilogue epilogue = {mode, 0, residual_kind, residual_height, residual_width, nullptr, residual, bits};

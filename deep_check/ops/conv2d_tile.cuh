@@ -1,4 +1,5 @@
-// Tiles of feature maps and packed weights in shared memory, filled by asynchronous copies.
+// Tiles of feature maps and packed weights in shared memory, filled by asynchronous copies. The loops stay rolled: what
+// they keep in registers would be taken from the sums.
 
 // Of `n_planes` planes (height x width, one after another) the rows first_row ... + ROWS - 1 and the columns first_column
 // ... + COLUMNS - 1, with LEFT columns before and RIGHT after them (0 or 1 each). In the tile a plane takes PLANE numbers,
@@ -15,6 +16,7 @@ __device__ __forceinline__ void fill_planes(
     const int n_rows = n_planes * ROWS;
     const bool wide = width % 4 == 0;
     if (wide)
+#pragma unroll 1
         for (int i = threadIdx.x; i < n_rows * FOURS; i += THREADS) {
             const int four = i % FOURS, r = i / FOURS % ROWS, plane = i / FOURS / ROWS;
             const int y = first_row + r, x = first_column + 4 * four;
@@ -26,6 +28,7 @@ __device__ __forceinline__ void fill_planes(
                 copy_async<16>(to, inside ? planes + ((long long)plane * height + y) * width + x : planes, inside);
         }
     const int singles = wide ? SINGLES : COLUMNS + SINGLES;  // of a row: the outer columns, or all
+#pragma unroll 1
     for (int i = threadIdx.x; i < n_rows * singles; i += THREADS) {
         const int single = i % singles, r = i / singles % ROWS, plane = i / singles / ROWS;
         const int column = wide && (single > 0 || !LEFT) ? COLUMNS : single - LEFT;
@@ -44,6 +47,7 @@ __device__ __forceinline__ void fill_weights(
     float* tile, const float* rows, int n_rows, int row_length, int first_channel)
 {
     constexpr int FOURS = CHANNELS / 4;
+#pragma unroll 1
     for (int i = threadIdx.x; i < n_rows * FOURS; i += THREADS) {
         const int four = i % FOURS, row = i / FOURS, channel = first_channel + 4 * four;
         const bool inside = channel < row_length;

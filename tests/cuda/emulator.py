@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,13 @@ _malloc.restype, _malloc.argtypes, _free.argtypes = ctypes.c_void_p, [ctypes.c_s
 
 class EmulatorError(RuntimeError):
     """A kernel that does not compile, a call that does not fit it, or a fault found while it ran."""
+
+
+class Traffic(NamedTuple):
+    """Bytes that the threads of a launch asked for, of one array: each access counts, caches or not."""
+
+    loaded: int
+    stored: int
 
 
 class EmulatedModule:
@@ -93,6 +100,7 @@ class EmulatedKernel:
         if signature is None:
             raise EmulatorError(f"no kernel {name!r}")
         self.module, self.name, self.types = module, name, signature.decode().split()
+        self.traffic: dict[int, Traffic] = {}  # of the last launch, in check mode, by the argument's place
 
     def __call__(
         self,
@@ -108,11 +116,16 @@ class EmulatedKernel:
         if len(arguments) != len(self.types):
             raise EmulatorError(f"{self.name}: {len(arguments)} arguments, the kernel takes {len(self.types)}")
         copies: list[tuple[NDArray[Any], int, int]] = []
-        values = []
+        values: list[Any] = []
+        places: dict[int, int] = {}
         for i, (argument, kind) in enumerate(zip(arguments, self.types, strict=True)):
             self._check(i, argument, kind)
             if kind.startswith("P"):
-                values.append(ctypes.c_void_p(self._address(f"argument {i}", argument, copies)))
+                n_copies = len(copies)
+                address = self._address(f"argument {i}", argument, copies)
+                values.append(ctypes.c_void_p(address))
+                if len(copies) > n_copies:  # an array given twice counts where it was given first
+                    places[i] = address
             else:
                 values.append(np.ctypeslib.as_ctypes_type(argument.dtype)(argument.item()))
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
@@ -120,12 +133,18 @@ class EmulatedKernel:
         failed = library.emulator_launch(
             self.name.encode(), *sizes, ctypes.c_uint(shared_mem), pointers, ctypes.c_int64(order)
         )
+        self.traffic = {place: self._traffic(address) for place, address in places.items()}
         for array, address, allocation in copies:
             ctypes.memmove(array.ctypes.data, address, array.nbytes)
             _free(allocation)
         library.emulator_forget_arguments()
         if failed:
             raise EmulatorError(f"{self.name}: {self.module.explain(library.emulator_error().decode())}")
+
+    def _traffic(self, address: int) -> Traffic:
+        loaded, stored = ctypes.c_uint64(), ctypes.c_uint64()
+        self.module.library.emulator_traffic(ctypes.c_size_t(address), ctypes.byref(loaded), ctypes.byref(stored))
+        return Traffic(loaded.value, stored.value)
 
     def _check(self, i: int, argument: Any, kind: str) -> None:
         codes = C_TYPES.get(argument.dtype.str[1:], "") if isinstance(argument, (np.ndarray, np.generic)) else ""

@@ -95,6 +95,7 @@ struct Region {
     bool shared;
     std::string name;
     std::vector<Cell> cells;
+    uint64_t loaded = 0, stored = 0;  // bytes that threads asked for since the region was added
 };
 std::vector<Region> regions;
 int n_races, recent_region;
@@ -261,6 +262,8 @@ void check_access(uintptr_t p, int size, bool write, bool atomic, void* pc)
         }
         return;
     }
+    if (write) region->stored += size;
+    if (!write || atomic) region->loaded += size;
     Access self{current_block, current, barrier_epoch, fibers[current].warp_epoch, atomic, false, pc};
     const uintptr_t end = std::min<uintptr_t>(p + size, region->last);
     for (uintptr_t a = p - (p - region->first) % region->granule; a < end; a += region->granule) {
@@ -369,6 +372,13 @@ void emulator_add_region(uintptr_t first, uint64_t size, int granule, int shared
     regions.push_back({first, first + size, granule, shared != 0, name, {}});
     regions.back().cells.resize((size + granule - 1) / granule);
     recent_region = 0;
+}
+
+// Bytes loaded from and stored to the registered buffer that begins at `first`.
+void emulator_traffic(uintptr_t first, uint64_t* loaded, uint64_t* stored)
+{
+    for (auto& region : regions)
+        if (region.first == first) *loaded = region.loaded, *stored = region.stored;
 }
 
 void emulator_forget_arguments() { drop_regions(true); }

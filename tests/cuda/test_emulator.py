@@ -61,6 +61,15 @@ def test_correct_kernels_pass(mode: str, order: int) -> None:
         assert_close(name, actual, expected[name], "single")
 
 
+def test_traffic_is_what_threads_ask_for() -> None:
+    """Per argument, in check mode: each thread loads and stores one number; an atomic does both."""
+    compiled = module(CODE, KERNELS, "check")
+    for name in ("ok_barrier", "ok_atomic"):
+        kernel = compiled.get_function(name)
+        kernel((1,), (64,), (np.ones(64, np.float32), np.int32(64)))
+        assert kernel.traffic == {0: (256, 256)}
+
+
 def test_arguments_must_fit() -> None:
     kernel = module(CODE, KERNELS).get_function("ok_atomic")
     with pytest.raises(EmulatorError, match="argument 0"):
