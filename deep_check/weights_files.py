@@ -96,8 +96,8 @@ def _read_safetensors(path: Path) -> tuple[Arrays, str]:
 
 def _read_npz(path: Path) -> tuple[Arrays, str]:
     try:
+        require(zipfile.is_zipfile(path), f"cannot read weights {path}: damaged, cut short or no .npz archive")
         with np.load(path, allow_pickle=False) as archive:
-            require(isinstance(archive, np.lib.npyio.NpzFile), f"weights {path}: is one array, no .npz archive")
             pickled = [name for name in archive.files if name.endswith(".pkl")]
             require(not pickled, f"weights {path}: {_CONVERT}")
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
