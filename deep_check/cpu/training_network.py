@@ -30,6 +30,7 @@ from deep_check.ops.batch_norm_cpu import (
 from deep_check.ops.blocks import LANES, aligned, blank, n_blocks, pack
 from deep_check.ops.conv2d_cpu import NO_MASK, NONE, BlockConvolution, nothing
 from deep_check.ops.head_cpu import head, head_gradient
+from deep_check.ops.linear_cpu import linear_gradient
 from deep_check.ops.loss_cpu import loss as loss_of
 from deep_check.ops.shortcut_cpu import shortcut_block, shortcut_gradient_block
 from theory_sim.errors import require
@@ -137,8 +138,8 @@ class TrainingNetwork:
         losses, logits, d_logits = self._head(labels, loss)
         for i in reversed(range(len(self._layers))):
             self._backward_layer(i)
-        self.gradient["linear.weight"][...] = d_logits.T @ self._pooled[:, :n].T
-        self.gradient["linear.bias"][...] = d_logits.sum(axis=0, dtype=float)
+        _, d_weight, d_bias = linear_gradient(d_logits, self._pooled, self.parameter["linear.weight"])
+        self.gradient["linear.weight"][...], self.gradient["linear.bias"][...] = d_weight, d_bias
         return float(losses.mean(dtype=float)), self.gradient, logits
 
     def _layer(self, spec: Convolution) -> _Layer:
@@ -233,7 +234,7 @@ class TrainingNetwork:
             self._rectify(last, b, d_out)
 
         self._threads.run(work, len(self._counts))
-        self._pooled = pooled.transpose(1, 0, 2).reshape(STAGES[-1], -1)
+        self._pooled = np.ascontiguousarray(pooled.swapaxes(1, 2).reshape(-1, STAGES[-1])[:n])
         return losses, logits, d_logits
 
     def _rectify(self, layer: _Layer, b: int, d_out: Array) -> None:
