@@ -48,6 +48,10 @@ TOLERANCES = {
         1e-2, "of 10^6 ReLU inputs float32 rounds one or two to the other side of 0: a pixel's whole gradient each"
     ),
     "input_gradient": Tolerance(5e-6, "promised of float32, image by image: the median of their relative errors"),
+    "network_cuda": Tolerance(5e-6, "float32 kernels through a whole network, beside float64"),
+    "network_cuda_gradient": Tolerance(1e-5, "float32 kernels forward and back, beside float64, each parameter by itself"),
+    "network_cuda_steps": Tolerance(5e-4, "change of float32 parameters by two steps: it is a thousandth of them"),
+    "sign_flips": Tolerance(1e-3, "share of pixels whose gradient is near 0: rounding decides its sign"),
     "convolution": Tolerance(
         4e-6, "float32 sums of up to 600 terms one after another: half an ulp each, in chance directions"
     ),
