@@ -192,11 +192,13 @@ class TrainingNetwork:
         layer.mean, layer.inverse = mean.astype(np.float32), inverse_deviation(variance, EPSILON)
         layer.factor = layer.scale * layer.inverse
         if update_statistics:
-            names = [f"{layer.spec.batch_norm}.running_{part}" for part in ("mean", "var")]
-            old = [self.running[name] for name in names]
-            new = running_statistics(*old, mean, variance, int(self._counts.sum()) * pixels, MOMENTUM)
-            for name, array in zip(names, new, strict=True):
-                self.running[name][...] = array
+            old_mean, old_variance = (
+                self.running[f"{layer.spec.batch_norm}.running_{part}"] for part in ("mean", "var")
+            )
+            n_values = int(self._counts.sum()) * pixels
+            old_mean[...], old_variance[...] = running_statistics(
+                old_mean, old_variance, mean, variance, n_values, MOMENTUM
+            )
 
     def _normalise(self, i: int, b: int) -> None:
         """From the sums of layer i to its output, one block."""

@@ -75,7 +75,9 @@ def join_moments(moments: Array, counts: NDArray[Any]) -> tuple[NDArray[np.float
 
 
 @kernel
-def normalise(channels, height, width, x, mean, factor, shift, residual, rectify, lanes, y):  # type: ignore
+def normalise(  # type: ignore[no-untyped-def]
+    channels, height, width, x, mean, factor, shift, residual, rectify, lanes, y
+):
     """y = (x - mean)·factor + shift + residual (if any), rectified if asked; empty lanes become zero."""
     wide, weights = width + 2, load(lanes, 0)
     for c in range(channels):
@@ -114,7 +116,9 @@ def rectified_sums(channels, height, width, x, mean, inverse, y, d_y, sums):  # 
 
 
 @kernel
-def input_gradient(channels, height, width, x, mean, inverse, factor, plain, along, lanes, d_y, d_x):  # type: ignore
+def input_gradient(  # type: ignore[no-untyped-def]
+    channels, height, width, x, mean, inverse, factor, plain, along, lanes, d_y, d_x
+):
     """d_x = factor·(d_y - plain - x̂·along), plain and along the means over the batch of d_y and of d_y·x̂.
 
     factor: scale·inverse; all are (channels,). d_x may be d_y.
@@ -178,7 +182,7 @@ def batch_norm_gradient(
 
 
 def running_statistics(
-    running_mean: Array, running_variance: Array, mean: Array, variance: Array, n_values: int, momentum: float
+    running_mean: Array, running_variance: Array, mean: NDArray, variance: NDArray, n_values: int, momentum: float
 ) -> tuple[Array, Array]:
     """The running statistics after one batch of n_values values a channel; its variance is made unbiased."""
     unbiased = np.asarray(variance, float) * (n_values / max(1, n_values - 1))

@@ -176,7 +176,8 @@ def conv2d(images: Array, weights: Array, stride: int = 1, *, fast: bool = True)
 
     fast: Winograd's transform where it fits.
     """
-    conv = BlockConvolution(*weights.shape[1::-1], *images.shape[2:], stride, backward=False, fast=fast)
+    (out_channels, in_channels), (height, width) = weights.shape[:2], images.shape[2:]
+    conv = BlockConvolution(in_channels, out_channels, height, width, stride, backward=False, fast=fast)
     conv.set_weights(np.ascontiguousarray(weights, np.float32))
     scratch = Scratch.of([conv])
     out = (conv.out_channels, conv.out_height, conv.out_width)
@@ -187,7 +188,8 @@ def conv2d_input_gradient(
     d_output: Array, weights: Array, size: tuple[int, int], stride: int = 1, *, fast: bool = True
 ) -> Array:
     """Gradient with respect to the images of Σ d_output · conv2d(images): (n, co, ...) -> (n, ci, *size) float32."""
-    conv = BlockConvolution(*weights.shape[1::-1], *size, stride, fast=fast)
+    out_channels, in_channels = weights.shape[:2]
+    conv = BlockConvolution(in_channels, out_channels, *size, stride, fast=fast)
     conv.set_weights(np.ascontiguousarray(weights, np.float32))
     scratch = Scratch.of([conv])
     out = (conv.in_channels, conv.height, conv.width)

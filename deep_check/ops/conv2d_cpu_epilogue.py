@@ -10,7 +10,9 @@ BACKWARD = 2  # y = sum + residual where the mask has a bit, else 0
 
 
 @part
-def finish_tile(sums, rows, columns, i, row_step, step, pixel, pixel_row, pixel_step, mode, residual, y, mask):  # type: ignore
+def finish_tile(  # type: ignore[no-untyped-def]
+    sums, rows, columns, i, row_step, step, pixel, pixel_row, pixel_step, mode, residual, y, mask
+):
     """Write rows x columns vectors of `sums`: to y and residual (size 0: none) at i, pixel is their place in the mask.
 
     The sums come from memory and the choices stand outside of the loops: inside, branches between vectors that wait
