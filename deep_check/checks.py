@@ -59,7 +59,7 @@ def check_unit_range(images: NDArray[np.float32], allowed: str = "[0, 1]") -> No
     if images.min() < 0 or images.max() > 1:
         place = _first((images < 0) | (images > 1))
         hint = "; pixels in 0 ... 255 are uint8, or divided by 255" if images.max() > 2 else ""
-        raise InputError(f"images{list(place)} is {images[place]:.9g}: allowed is {allowed}{hint}")
+        raise InputError(f"images{list(place)} is {images[place]!s}: allowed is {allowed}{hint}")
 
 
 def check_labels(labels: ArrayLike, n: int, n_classes: int) -> NDArray[np.int64]:

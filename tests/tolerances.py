@@ -60,4 +60,6 @@ TOLERANCES = {
         8e-4, "both factors rounded to 11 significant bits, 2^-12 each; sums of chance signs"
     ),
     "convolution_bf16": Tolerance(6e-3, "both factors rounded to 8 significant bits, 2^-9 each; sums of chance signs"),
+    "float32_network": Tolerance(5e-6, "float32 through some ten layers, Winograd among them, beside float64"),
+    "float32_gradient": Tolerance(2e-5, "float32 there and back; near a kink a ReLU may decide otherwise"),
 }
