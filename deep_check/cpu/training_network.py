@@ -56,7 +56,6 @@ class _Layer:
     out: Array = field(default_factory=nothing)  # normalised, with residual, rectified
     moments: Array = field(default_factory=nothing)  # (n_blocks, channels, 2)
     d_sums: Array = field(default_factory=nothing)  # Σ d and Σ d·x̂ (n_blocks, channels, 2)
-    d_parts: Array = field(default_factory=nothing)  # weight gradient of each block (n_blocks, out, 3, in, 3)
     mean: Array = field(default_factory=nothing)
     inverse: Array = field(default_factory=nothing)
     factor: Array = field(default_factory=nothing)
@@ -104,6 +103,7 @@ class TrainingNetwork:
         self._layers = [self._layer(spec) for spec in architecture.convolutions]
         self._d_out: list[tuple[Array, Array]] = []  # by stage: gradients of a block's output, and in its middle
         self._images: Array = NONE
+        self._parts: Array = NONE  # of one layer's weight gradient, by block
         self._pooled: Array = NONE
         self._n_blocks = 0
         self._threads = Threads(self._make_room, n_threads or None)
@@ -144,8 +144,9 @@ class TrainingNetwork:
 
     def _layer(self, spec: Convolution) -> _Layer:
         run = BlockConvolution(
-            spec.in_channels, spec.out_channels, spec.size, spec.size, spec.stride, backward=spec.block is not None
-        )
+            spec.in_channels, spec.out_channels, spec.size, spec.size, spec.stride, backward=spec.block is not None,
+            training=True,
+        )  # fmt: skip
         names = (f"{spec.name}.weight", f"{spec.batch_norm}.weight", f"{spec.batch_norm}.bias")
         return _Layer(spec, run, *(self.parameter[name] for name in names), *(self.gradient[name] for name in names))
 
@@ -161,6 +162,7 @@ class TrainingNetwork:
         size = self.architecture.size
         self._n_blocks = blocks
         self._images = blank(blocks, self.architecture.in_channels, size, size)
+        self._parts = aligned((blocks * max(layer.run.part_size for layer in self._layers),))
         self._d_out = []
         for i, channels in enumerate(STAGES):
             side = size >> i
@@ -169,7 +171,6 @@ class TrainingNetwork:
             channels = layer.spec.out_channels
             layer.sums, layer.out = blank(blocks, *layer.sizes), blank(blocks, *layer.sizes)
             layer.moments, layer.d_sums = aligned((blocks, channels, 2)), aligned((blocks, channels, 2))
-            layer.d_parts = aligned((blocks, channels, 3, layer.spec.in_channels, 3))
 
     def _forward_layer(self, i: int, images: Array, update_statistics: bool) -> None:
         layer = self._layers[i]
@@ -256,6 +257,7 @@ class TrainingNetwork:
         stage = STAGES.index(layer.spec.out_channels)
         outer, middle = self._d_out[stage]
         below = self._d_out[max(0, stage - 1)][0]
+        parts = self._parts[: blocks * layer.run.part_size].reshape(blocks, -1)
 
         def work(b: int, room: _Room) -> None:
             d_out = (middle if layer.spec.block == 0 else outer)[b]
@@ -265,8 +267,7 @@ class TrainingNetwork:
                 layer.along, self._lanes[b], d_out.reshape(-1), d_sum.reshape(-1),
             )  # fmt: skip
             x = self._layers[i - 1].out[b] if i else self._images[b]
-            layer.d_parts[b] = 0
-            layer.run.weight_gradient(x, d_sum, layer.d_parts[b])
+            layer.run.weight_gradient(x, d_sum, parts[b], room.scratch)
             if layer.spec.block is None:
                 return
             if layer.spec.block == 1:
@@ -283,7 +284,7 @@ class TrainingNetwork:
             self._rectify(self._layers[i - 1], b, d_x.reshape(-1))
 
         self._threads.run(work, blocks)
-        layer.d_weights[...] = layer.d_parts[:blocks].sum(axis=0, dtype=float).transpose(0, 2, 1, 3)
+        layer.run.join_weight_gradient(parts, layer.d_weights)
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

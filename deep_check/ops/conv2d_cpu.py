@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from deep_check.ops import conv2d_cpu_direct as direct
 from deep_check.ops import conv2d_cpu_winograd as winograd
-from deep_check.ops.blocks import MASK, aligned, blank, n_blocks, pack, unpack
+from deep_check.ops import conv2d_cpu_winograd_weights as winograd_weights
+from deep_check.ops.blocks import LANES, MASK, aligned, blank, n_blocks, pack, unpack
 from deep_check.ops.conv2d_cpu_epilogue import BACKWARD, FORWARD, RAW
 from deep_check.ops.conv2d_cpu_weights import weight_gradient
 
@@ -41,23 +42,31 @@ class Scratch:
     points: Array
     products: Array
     between: Array
+    d_points: Array
 
     @staticmethod
     def of(convolutions: Iterable[BlockConvolution]) -> Scratch:
         """Enough for the largest of them."""
-        sizes = [(1, 1, 1)]
+        sizes = [(1, 1, 1, 1)]
         for conv in convolutions:
+            image = (conv.height, conv.width)
             for channels, used in ((conv.in_channels, conv.fast), (conv.out_channels, conv.fast_backward)):
                 if used:
-                    sizes.append(winograd.scratch_sizes(channels, conv.height, conv.width))
+                    sizes.append((*winograd.scratch_sizes(channels, *image), 1))
+            if conv.fast_weights:
+                points, d_points = (
+                    winograd_weights.scratch_size(channels, *image)
+                    for channels in (conv.in_channels, conv.out_channels)
+                )
+                sizes.append((points, 1, 6 * (conv.width + 2) * LANES, d_points))
         return Scratch(aligned((direct.SCRATCH,)), *(aligned((max(size),)) for size in zip(*sizes, strict=True)))
 
 
 class BlockConvolution:
     """One convolution on blocks of images: (in_channels, height, width) -> (out_channels, ceil(height / stride), ...).
 
-    Arrays of one block are (channels, rows + 2, columns + 2, LANES), masks (channels, rows, columns). `fast` and
-    `fast_backward` say whether Winograd's transform is taken.
+    Arrays of one block are (channels, rows + 2, columns + 2, LANES), masks (channels, rows, columns). `fast`,
+    `fast_backward` and `fast_weights` say whether Winograd's transform is taken.
     """
 
     def __init__(
@@ -69,9 +78,10 @@ class BlockConvolution:
         stride: int = 1,
         *,
         backward: bool = True,
+        training: bool = False,
         fast: bool = True,
     ) -> None:
-        """backward: the input gradient is wanted; fast: False keeps to the direct sum."""
+        """backward: the input gradient is wanted; training: that of the weights; fast: False keeps to direct sums."""
         self.in_channels, self.out_channels = in_channels, out_channels
         self.height, self.width, self.stride = height, width, stride
         self.out_height, self.out_width = (height - 1) // stride + 1, (width - 1) // stride + 1
@@ -79,6 +89,7 @@ class BlockConvolution:
         self.fast = sized and winograd.fits(in_channels, out_channels, height, width)
         self.fast_backward = backward and sized and winograd.fits(out_channels, in_channels, height, width)
         shape = winograd.packed_shape if self.fast else direct.packed_shape
+        self.fast_weights = training and sized and winograd_weights.fits(in_channels, out_channels, height, width)
         self._forward: Array = aligned(shape(out_channels, in_channels))
         self._backward: Array | None = None
         if backward:
@@ -153,12 +164,32 @@ class BlockConvolution:
         else:
             direct.direct(*sizes, stride, x, weights, bias, residual, mode, y, mask, scratch.tile)
 
-    def weight_gradient(self, x: Array, d_y: Array, d_weights: Array) -> None:
-        """Add this block's part to d_weights (out_channels, 3, in_channels, 3): kernel row before input channel."""
-        weight_gradient(
-            self.in_channels, self.out_channels, self.height, self.width, self.stride, x.reshape(-1), d_y.reshape(-1),
-            d_weights.reshape(-1),
-        )  # fmt: skip
+    @property
+    def part_size(self) -> int:
+        """Floats of what `weight_gradient` finds for one block."""
+        return (winograd.POINTS if self.fast_weights else 9) * self.in_channels * self.out_channels
+
+    def weight_gradient(self, x: Array, d_y: Array, found: Array, scratch: Scratch) -> None:
+        """One block's part of the weight gradient, (part_size,), as `join_weight_gradient` takes it."""
+        found[:] = 0
+        sizes = (self.in_channels, self.out_channels, self.height, self.width)
+        x, d_y = x.reshape(-1), d_y.reshape(-1)
+        if self.fast_weights:
+            rows = winograd_weights.strip_rows(self.height)
+            rooms = (scratch.points, scratch.d_points, scratch.between)
+            winograd_weights.weight_gradient(*sizes, rows, x, d_y, found, *rooms)
+        else:
+            weight_gradient(*sizes, self.stride, x, d_y, found)
+
+    def join_weight_gradient(self, parts: Array, d_weights: Array) -> None:
+        """Sum the parts of all blocks, (n_blocks, part_size), in their order, into d_weights (out, in, 3, 3)."""
+        if self.fast_weights:
+            sums = aligned((winograd_weights.JOINED,))
+            winograd_weights.join_blocks(self.in_channels, self.out_channels, parts, sums, d_weights)
+        else:
+            # the direct sum has the kernel's row before the input channel
+            total = parts.sum(axis=0, dtype=float).reshape(self.out_channels, 3, self.in_channels, 3)
+            d_weights[...] = total.transpose(0, 2, 1, 3)
 
 
 def _on_images(images: Array, out: tuple[int, int, int], run: Callable[[Array, Array], None]) -> Array:
@@ -196,16 +227,18 @@ def conv2d_input_gradient(
     return _on_images(d_output, out, lambda x, y: conv.input_gradient(x, y, scratch))
 
 
-def conv2d_weight_gradient(images: Array, d_output: Array, stride: int = 1) -> Array:
+def conv2d_weight_gradient(images: Array, d_output: Array, stride: int = 1, *, fast: bool = True) -> Array:
     """Gradient with respect to the weights of Σ d_output · conv2d(images): -> (co, ci, 3, 3) float32."""
     n, in_channels, height, width = images.shape
-    conv = BlockConvolution(in_channels, d_output.shape[1], height, width, stride, backward=False)
+    conv = BlockConvolution(
+        in_channels, d_output.shape[1], height, width, stride, backward=False, training=True, fast=fast
+    )
     x, d_y = blank(n_blocks(n), *images.shape[1:]), blank(n_blocks(n), *d_output.shape[1:])
     pack(np.asarray(images, np.float32), x)
     pack(np.asarray(d_output, np.float32), d_y)
-    total = np.zeros((conv.out_channels, 3, in_channels, 3))
-    for block in range(len(x)):
-        part = np.zeros(total.shape, np.float32)
-        conv.weight_gradient(x[block], d_y[block], part)
-        total += part
-    return np.ascontiguousarray(total.transpose(0, 2, 1, 3), np.float32)
+    scratch, parts = Scratch.of([conv]), aligned((len(x), conv.part_size))
+    for block, part in enumerate(parts):
+        conv.weight_gradient(x[block], d_y[block], part, scratch)
+    d_weights: Array = np.empty((conv.out_channels, in_channels, 3, 3), np.float32)
+    conv.join_weight_gradient(parts, d_weights)
+    return d_weights

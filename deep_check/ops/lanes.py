@@ -94,6 +94,25 @@ def _total(builder: Any, v: Any) -> Any:
     return builder.extract_element(v, _INT32(0))
 
 
+def _totals(builder: Any, vectors: list[Any]) -> Any:
+    """Of LANES vectors a vector whose lane n is the sum of vector n.
+
+    Step d joins vectors d apart: of each the lanes with bit d clear and set are added, which leaves half of them, and
+    the other vector's halves take the lanes that became free.
+    """
+    d = 1
+    while len(vectors) > 1:
+        joined = []
+        for a, b in zip(vectors[::2], vectors[1::2], strict=True):
+            low = [lane if not lane & d else LANES + lane - d for lane in range(LANES)]
+            high = [lane + d if not lane & d else LANES + lane for lane in range(LANES)]
+            kind = ir.VectorType(_INT32, LANES)
+            parts = [builder.shuffle_vector(a, b, ir.Constant(kind, order)) for order in (low, high)]
+            joined.append(builder.fadd(*parts))
+        vectors, d = joined, 2 * d
+    return vectors[0]
+
+
 def _offset(builder: Any, index: Any, step: Any, n: int) -> Any:
     return builder.add(index, builder.mul(step, ir.Constant(step.type, n)))
 
@@ -344,6 +363,43 @@ def add_totals(_: Any, array: Any, i: Any, step: Any, columns: Any, tile: Any) -
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, columns, tile), emit
+
+
+@intrinsic
+def outer_tile(_: Any, tile: Any, a: Any, i: Any, a_step: Any, b: Any, j: Any, b_step: Any) -> Any:
+    """tile[r, c] += a[i + r·a_step ...] · b[j + c·b_step ...], lane by lane, 4 rows."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _, a_type, _, _, b_type, _, _ = signature.args
+        items = _unpack(builder, values[0])
+        n_columns = len(items) // 4
+        columns = [
+            _load(context, builder, b_type, values[4], _offset(builder, values[5], values[6], c))
+            for c in range(n_columns)
+        ]
+        for r in range(4):
+            row = _load(context, builder, a_type, values[1], _offset(builder, values[2], values[3], r))
+            for c in range(n_columns):
+                items[r * n_columns + c] = _fma(builder, row, columns[c], items[r * n_columns + c])
+        return _pack(builder, items)
+
+    return tile(tile, a, types.intp, types.intp, b, types.intp, types.intp), emit
+
+
+@intrinsic
+def add_all_totals(_: Any, array: Any, i: Any, tile: Any) -> Any:
+    """array[i + n] += the sum over the lanes of item n of a tile of 16, LANES of these sums at once."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        items = _unpack(builder, values[2])
+        for first in range(0, len(items), LANES):
+            place = builder.add(values[1], ir.Constant(values[1].type, first))
+            sums = _totals(builder, items[first : first + LANES])
+            pointer = _address(context, builder, signature.args[0], values[0], place, _VECTOR)
+            builder.store(builder.fadd(builder.load(pointer, align=4), sums), pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, tile), emit
 
 
 @intrinsic
