@@ -52,8 +52,7 @@ class Threads(Generic[Scratch]):
         try:
             loop(self._scratch[0])
         finally:
-            next_index = n  # after an exception the others stop at their next piece
-            while next(indices) < next_index:
+            while next(indices) < n:  # after an exception nothing is left for the others to begin
                 pass
             wait(others)
         for other in others:

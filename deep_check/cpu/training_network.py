@@ -105,6 +105,7 @@ class TrainingNetwork:
         self._images: Array = NONE
         self._parts: Array = NONE  # of one layer's weight gradient, by block
         self._pooled: Array = NONE
+        self._lanes, self._counts = lane_weights(0), np.zeros(0, int)  # of the current batch: images in each block
         self._n_blocks = 0
         self._threads = Threads(self._make_room, n_threads or None)
         self.set_state(state)
