@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks theory` or `sweep`. Exit code 0; 1 if a row failed; 2 on a user's mistake."""
+"""Command line: `python -m benchmarks theory`, `sweep`, `kernels`. Exit code 0, 1 if a row failed, 2 on a mistake."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_sweep(
     from benchmarks.limits import measure_limits
 
     present, skipped = _check(out, peers, repeats)
-    require(plots is None or plots.is_dir(), f"--plots {plots}: is not a folder")
+    _check_options(out, repeats, plots)
     sizes = sweep.QUICK if quick else sweep.Sizes()
     busy = Busy()
     _note("measuring the machine")
@@ -69,16 +69,60 @@ def run_sweep(
     return _finish("sweep", rows, skipped, protocol, busy, out, **more)
 
 
+@app.command("kernels")
+def run_kernels(
+    out: Out = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    peers: Peers = "torch",
+    repeats: Repeats = 9,
+    quick: Quick = False,
+    plots: Annotated[Path | None, typer.Option(help="Draw roofline.png into this folder.")] = None,
+    only: Annotated[str, typer.Option(help="Only jobs whose name has this text.")] = "",
+) -> int:
+    """Every operation of a ResNet-32 at its shapes, a PGD step and a training step; and the limits of this machine."""
+    from benchmarks import kernels, kernels_jobs, kernels_roofline
+    from benchmarks.limits import measure_float32_limits
+
+    _check_options(out, repeats, plots)
+    place = kernels.choose_device(device)
+    present, skipped = kernels.choose_peers([name.strip() for name in peers.split(",")], place)
+    sizes = kernels_jobs.QUICK if quick else kernels_jobs.Sizes()
+    busy = Busy()
+    _note("measuring the machine")
+    limits = measure_float32_limits(quick=quick)
+    rows, costs, more = kernels.measure(sizes, place, present, repeats, _note, only)
+    points = kernels_roofline.points(rows, costs, limits)
+    if plots is not None:
+        title = f"ResNet-{sizes.depth}, batch {sizes.n}, float32, {results.n_cores()} cores"
+        _note(f"drew {kernels_roofline.draw(points, limits, plots, title, quick=quick)}")
+    kernels_roofline.print_points(points, _console())
+    print(f"this machine: {limits}")
+    print(*kernels.memory_lines(rows), sep="\n")
+    protocol = {"sizes": asdict(sizes), "repeats": repeats, "quick": quick, "device": place, **more}
+    roofline = [point.as_dict() for point in points]
+    return _finish("kernels", rows, skipped, protocol, busy, out, limits=asdict(limits), roofline=roofline)
+
+
 def _check(out: Path | None, peers: str, repeats: int) -> tuple[list[str], dict[str, str]]:
     """Installed peers, and the others with the reason; raises InputError on arguments that are not allowed."""
+    _check_options(out, repeats)
+    return theory.choose_peers([name.strip() for name in peers.split(",")])
+
+
+def _check_options(out: Path | None, repeats: int, plots: Path | None = None) -> None:
+    """Raise InputError on arguments that are not allowed."""
     require(repeats >= 1, f"--repeats {repeats}: allowed is >= 1")
+    require(plots is None or plots.is_dir(), f"--plots {plots}: is not a folder")
     if out is not None:
         results.require_writable(out)
-    return theory.choose_peers([name.strip() for name in peers.split(",")])
 
 
 def _note(job: str) -> None:
     Console(stderr=True).print(f"timing {job}", highlight=False)
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=180)
 
 
 class Busy:
@@ -107,7 +151,7 @@ def _finish(
 ) -> int:
     """Print the table, write the JSON file if one is wanted; the exit code."""
     other_cores = busy.cores()
-    console = Console() if sys.stdout.isatty() else Console(width=180)
+    console = _console()
     results.print_table(rows, console)
     for reason in skipped.values():
         console.print(f"skipped: {reason}", highlight=False)

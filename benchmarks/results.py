@@ -187,6 +187,8 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
         speed_up, asked = _times(None if row.ratio is None else 1 / row.ratio), _times(row.asked)
         last = f"{row.agreement:.1e}" if row.passed else f"FAILED: {row.reason}"
+        if row.passed and row.peer_agreement is not None:
+            last += f" / {row.peer_agreement:.1e}"
         end = i + 1 == len(rows) or rows[i + 1].job != row.job
         table.add_row(row.job, row.ours, row.peer, *times, ratio, speed_up, asked, last, end_section=end)
     console.print(table)

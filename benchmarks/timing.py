@@ -205,8 +205,8 @@ def compare(
     sides must differ. Raises SideError if a side fails after its warm turn. Where the job has settings, the results of
     those that both sides compute are compared. `compared` makes of a side's arrays what is compared, where it is not
     the arrays themselves. exact: the right arrays, where they are known: each side must agree with these, and where
-    there is no peer, ours have rows of their own. error: of a side's arrays and the right ones (or the peer's), infinite
-    where there is none; measure: what it is, in words.
+    there is no peer, ours have rows of their own. error: of a side's arrays and the right ones (or the peer's),
+    infinite where there is none; measure: what it is, in words.
     """
     sides = [*ours, *peers]
     reasons: dict[str, str] = {}
