@@ -1,0 +1,118 @@
+"""Everything that decides a training run, as a TOML file says it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from deep_check.architecture import Architecture
+from deep_check.normalisation import NORMALISATIONS
+from theory_sim.errors import InputError, require
+
+CHOICES = {
+    "loss": ("cross_entropy", "mse"),
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("constant", "one-cycle", "cosine"),
+    "adversary": ("none", "linf"),
+    "normalisation": tuple(NORMALISATIONS),
+}
+RANGES = {
+    "epochs": (1, 10_000), "batch_size": (2, 65_536), "learning_rate": (0, 1e3), "warm_up": (0, 1), "momentum": (0, 1),
+    "beta2": (0, 1), "weight_decay": (0, 1), "radius": (0, 1), "step_size": (0, 1), "attack_steps": (1, 1000),
+    "padding": (0, 16), "seed": (0, 2**63 - 1),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. Raises InputError on a value that is not allowed.
+
+    learning_rate: the largest; one-cycle rises to it in a straight line over the share `warm_up` of all steps and falls
+    to zero in a straight line, cosine falls along half a cosine after the same rise. momentum: of SGD (Nesterov's), and
+    beta1 of Adam. weight_decay: L2, on all parameters. padding: of the random crop, 0 for none; flip: left-right, half
+    of the images. adversary "linf": each batch is attacked first, `attack_steps` sign steps of `step_size` from a
+    random start within `radius`, in units of images in [0, 1].
+    """
+
+    depth: int = 32
+    loss: str = "cross_entropy"
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    learning_rate: float = 0.2
+    schedule: str = "one-cycle"
+    warm_up: float = 0.25
+    momentum: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 5e-4
+    padding: int = 4
+    flip: bool = True
+    adversary: str = "none"
+    radius: float = 8 / 255
+    step_size: float = 10 / 255
+    attack_steps: int = 1
+    normalisation: str = "cifar10"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        Architecture(self.depth)
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+            require(
+                good,
+                f"{name} = {value!r}: allowed is {'a word' if kind is str else f'a value of type {kind.__name__}'}",
+            )
+            if name in CHOICES:
+                require(value in CHOICES[name], f"{name} = {value!r}: allowed are {', '.join(CHOICES[name])}")
+            if name in RANGES:
+                low, high = RANGES[name]
+                require(
+                    math.isfinite(value) and low <= value <= high, f"{name} = {value}: allowed is {low:g} ... {high:g}"
+                )
+        require(self.momentum < 1 and self.beta2 < 1, "momentum and beta2: allowed is < 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """All keys and values."""
+        return asdict(self)
+
+    def learning_rate_at(self, step: int, n_steps: int) -> float:
+        """Of step 0 ... n_steps - 1."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        peak = self.warm_up * n_steps
+        if step < peak:
+            return self.learning_rate * (step + 1) / (peak + 1)
+        share = (step - peak) / max(1.0, n_steps - peak)
+        return self.learning_rate * (
+            (1 - share) if self.schedule == "one-cycle" else 0.5 * (1 + math.cos(math.pi * share))
+        )
+
+
+def read_recipe(path: Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe from a TOML file (all defaults without one), changed by `settings`.
+
+    Raises InputError if the file cannot be read, a key is unknown (near ones are named), or a value is not allowed.
+    """
+    given: dict[str, Any] = {}
+    if path is not None:
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"recipe {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"recipe {path}: {error}") from None
+    known = [field.name for field in fields(Recipe)]
+    for name in (given := {**given, **(settings or {})}):
+        near = difflib.get_close_matches(name, known) or known
+        require(name in known, f"recipe key {name!r}: allowed are {', '.join(near)}")
+    types = get_type_hints(Recipe)
+    exact: dict[str, Any] = {
+        name: float(value) if types[name] is float and type(value) is int else value for name, value in given.items()
+    }
+    return replace(Recipe(), **exact)

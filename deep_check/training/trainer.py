@@ -1,0 +1,222 @@
+"""A whole run: epochs over the images, a log, checkpoints, and the weights at its end.
+
+A run that was interrupted goes on where it was, in the middle of an epoch too, and ends in the same bits.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deep_check.architecture import Architecture
+from deep_check.initial import initial_state
+from deep_check.normalisation import NORMALISATIONS
+from deep_check.ops.augment_cpu import augment
+from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
+from deep_check.training.draws import crops_and_flips, order_of_images, starts
+from deep_check.training.recipe import Recipe
+from deep_check.training.steps import Steps
+from deep_check.weights import Weights, save_weights
+from theory_sim.errors import InputError, require
+from theory_sim.files import replacing
+from theory_sim.inputs.cifar10 import Cifar10
+from theory_sim.provenance import provenance
+
+EVERY_S = 60.0  # seconds between checkpoints within an epoch
+WEIGHTS, LOG, RECIPE = "weights.safetensors", "log.csv", "recipe.json"
+Z95 = 1.959964  # normal quantile of a two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: `step` of `n_steps` steps done, `loss` the mean so far in this epoch."""
+
+    epoch: int
+    n_epochs: int
+    step: int
+    n_steps: int
+    loss: float
+    images_per_second: float
+
+
+def train(
+    recipe: Recipe,
+    training: Cifar10,
+    test: Cifar10,
+    folder: Path,
+    report: Callable[[Progress], None] = lambda _: None,
+    epoch_done: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
+
+    Leaves weights.safetensors, log.csv, recipe.json and a checkpoint. report: called after every step; epoch_done:
+    after every epoch. Raises InputError if the folder holds a run of another recipe or of other images, if the loss is
+    no longer finite (the last checkpoint stays), or if the disk refuses; KeyboardInterrupt after Ctrl-C, with a
+    checkpoint of the step that was done last.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    n = len(training.labels)
+    require(n >= recipe.batch_size, f"batch_size {recipe.batch_size}: allowed is <= {n}, the number of images")
+    steps = Steps(recipe, initial_state(Architecture(recipe.depth), recipe.seed))
+    identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training)}
+    log: list[dict[str, Any]] = []
+    epoch, place, sums = 0, 0, [0.0, 0.0]
+    found = load_checkpoint(folder)
+    if found is not None:
+        arrays, facts = found
+        _require_same(identity, facts["identity"], folder)
+        steps.restore(arrays)
+        log, epoch, place, sums = facts["log"], facts["epoch"], facts["place"], facts["sums"]
+    _write(folder / RECIPE, json.dumps(recipe.as_dict(), indent=1))
+
+    per_epoch = n // recipe.batch_size  # the images left over come in other epochs
+
+    def save() -> None:
+        facts = {"identity": identity, "log": log, "epoch": epoch, "place": place, "sums": sums}
+        save_checkpoint(folder, steps.arrays(), facts)
+
+    with _interruptible() as stopped:
+        saved = time.monotonic()
+        while epoch < recipe.epochs:
+            begun = time.monotonic()
+            order = order_of_images(recipe.seed, epoch, n)
+            offsets, flips = crops_and_flips(recipe.seed, epoch, n, recipe.padding)
+            first_place = place
+            while place < per_epoch:
+                chosen = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
+                images = _batch(recipe, training, chosen, offsets, flips, place)
+                done, total = epoch * per_epoch + place, recipe.epochs * per_epoch
+                start = None
+                if recipe.adversary != "none":
+                    start = starts(recipe.seed, epoch, place * recipe.batch_size, images.shape)
+                labels = training.labels[chosen].astype(np.int64)
+                loss, right = steps.step(images, labels, recipe.learning_rate_at(done, total), start)
+                if not math.isfinite(loss):
+                    raise InputError(
+                        f"the loss is {loss} at epoch {epoch + 1}, batch {place + 1} of {per_epoch}: "
+                        f"training stops, the checkpoint in {folder} is the last good one; try a smaller learning_rate"
+                    )
+                place += 1
+                sums = [sums[0] + loss, sums[1] + right]
+                rate = (place - first_place) * recipe.batch_size / (time.monotonic() - begun)
+                report(Progress(epoch + 1, recipe.epochs, done + 1, total, sums[0] / place, rate))
+                if stopped() or time.monotonic() - saved > EVERY_S:
+                    save()
+                    saved = time.monotonic()
+                if stopped():
+                    raise KeyboardInterrupt
+            row = {
+                "epoch": epoch + 1,
+                "step": (epoch + 1) * per_epoch,
+                "training_loss": sums[0] / per_epoch,
+                "training_accuracy": sums[1] / (per_epoch * recipe.batch_size),
+                **accuracy(steps.logits, test),
+                "seconds": round(time.monotonic() - begun, 1),
+            }
+            log = [*log, row]
+            epoch, place, sums = epoch + 1, 0, [0.0, 0.0]
+            save()
+            saved = time.monotonic()
+            _write_log(folder / LOG, log)
+            epoch_done(row)
+    constants = NORMALISATIONS[recipe.normalisation]
+    facts = {
+        "depth": recipe.depth, "n_classes": 10, "mean": list(constants.mean), "std": list(constants.std),
+        "recipe": recipe.as_dict(), "result": log[-1], "seconds": round(sum(row["seconds"] for row in log), 1),
+        **provenance(),
+    }  # fmt: skip
+    save_weights(folder / WEIGHTS, Weights(Architecture(recipe.depth), steps.state(), facts))
+    return log[-1]
+
+
+def accuracy(logits: Callable[[NDArray[np.float32]], NDArray[Any]], data: Cifar10) -> dict[str, Any]:
+    """`accuracy` on all images with its 95 % interval `low` ... `high` (Wilson), and `n`."""
+    n = len(data.labels)
+    right = int((logits(_unit(data.images)).argmax(axis=1) == data.labels).sum())
+    share, z2 = right / n, Z95**2
+    centre, half = share + z2 / (2 * n), Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return {"accuracy": share, "low": (centre - half) / (1 + z2 / n), "high": (centre + half) / (1 + z2 / n), "n": n}
+
+
+def _batch(
+    recipe: Recipe,
+    data: Cifar10,
+    chosen: NDArray[np.intp],
+    offsets: NDArray[np.int64],
+    flips: NDArray[np.bool_],
+    place: int,
+) -> NDArray[np.float32]:
+    images = _unit(data.images[chosen])
+    own = slice(place * recipe.batch_size, place * recipe.batch_size + len(chosen))
+    return augment(images, offsets[own], flips[own] & recipe.flip, recipe.padding)
+
+
+def _unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (images / np.float64(255)).astype(np.float32)
+
+
+def _fingerprint(data: Cifar10) -> dict[str, Any]:
+    """Enough to notice other images."""
+    return {
+        "n": len(data.labels),
+        "sum": int(data.images.sum(dtype=np.int64)),
+        "labels": int(data.labels.sum(dtype=np.int64)),
+    }
+
+
+def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -> None:
+    different = [
+        f"{key}: {found[part].get(key)!r} there, {value!r} asked for"
+        for part in wanted
+        for key, value in wanted[part].items()
+        if found[part].get(key) != value
+    ]
+    require(
+        not different, f"{folder} holds another run ({'; '.join(different)}): allowed is the same run, or another --out"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing([path]) as (fresh,):
+        fresh.write_text(text, encoding="utf-8")
+
+
+def _write_log(path: Path, rows: list[dict[str, Any]]) -> None:
+    with replacing([path]) as (fresh,), fresh.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM are asked for after a step; a second Ctrl-C interrupts at once. Only in the main thread."""
+    wanted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if wanted:
+            raise KeyboardInterrupt
+        wanted.append(number)
+
+    old: dict[signal.Signals, Any] = {}
+    try:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            old[name] = signal.signal(name, note)
+    except ValueError:  # another thread's: signals are its caller's
+        pass
+    try:
+        yield lambda: bool(wanted)
+    finally:
+        for name, handler in old.items():
+            signal.signal(name, handler)
