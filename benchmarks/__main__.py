@@ -82,6 +82,7 @@ def run_kernels(
     """Every operation of a ResNet-32 at its shapes, a PGD step and a training step; and the limits of this machine."""
     from benchmarks import kernels, kernels_jobs, kernels_roofline
     from benchmarks.limits import measure_float32_limits
+    from benchmarks.limits_cuda import measure_cuda_limits
 
     _check_options(out, repeats, plots)
     place = kernels.choose_device(device)
@@ -89,11 +90,12 @@ def run_kernels(
     sizes = kernels_jobs.QUICK if quick else kernels_jobs.Sizes()
     busy = Busy()
     _note("measuring the machine")
-    limits = measure_float32_limits(quick=quick)
+    limits = (measure_cuda_limits if place == "cuda" else measure_float32_limits)(quick=quick)
     rows, costs, more = kernels.measure(sizes, place, present, repeats, _note, only)
     points = kernels_roofline.points(rows, costs, limits)
     if plots is not None:
-        title = f"ResNet-{sizes.depth}, batch {sizes.n}, float32, {results.n_cores()} cores"
+        where = "GPU" if place == "cuda" else f"{results.n_cores()} cores"
+        title = f"ResNet-{sizes.depth}, batch {sizes.n}, float32, {where}"
         _note(f"drew {kernels_roofline.draw(points, limits, plots, title, quick=quick)}")
     kernels_roofline.print_points(points, _console())
     print(f"this machine: {limits}")
