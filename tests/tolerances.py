@@ -43,13 +43,14 @@ TOLERANCES = {
     "network_difference": Tolerance(
         1e-6, "central differences of a whole network, ReLU kinks within the step included"
     ),
-    "float32_network": Tolerance(5e-5, "float32 through up to 20 layers, with Winograd's transform, beside float64"),
     "float32_kinks": Tolerance(
         1e-2, "of 10^6 ReLU inputs float32 rounds one or two to the other side of 0: a pixel's whole gradient each"
     ),
     "input_gradient": Tolerance(5e-6, "promised of float32, image by image: the median of their relative errors"),
     "network_cuda": Tolerance(5e-6, "float32 kernels through a whole network, beside float64"),
-    "network_cuda_gradient": Tolerance(1e-5, "float32 kernels forward and back, beside float64, each parameter by itself"),
+    "network_cuda_gradient": Tolerance(
+        1e-5, "float32 kernels forward and back, beside float64, each parameter by itself"
+    ),
     "network_cuda_steps": Tolerance(5e-4, "change of float32 parameters by two steps: it is a thousandth of them"),
     "sign_flips": Tolerance(1e-3, "share of pixels whose gradient is near 0: rounding decides its sign"),
     "convolution": Tolerance(
@@ -62,4 +63,7 @@ TOLERANCES = {
     "convolution_bf16": Tolerance(6e-3, "both factors rounded to 8 significant bits, 2^-9 each; sums of chance signs"),
     "float32_network": Tolerance(5e-6, "float32 through some ten layers, Winograd among them, beside float64"),
     "float32_gradient": Tolerance(2e-5, "float32 there and back; near a kink a ReLU may decide otherwise"),
+    "real_logits": Tolerance(1e-3, "absolute, of a trained ResNet-32: what users are promised"),
+    "real_gradient": Tolerance(5e-6, "of a trained ResNet-32, float32 beside float64, in the image's norm"),
+    "real_gradient_kinks": Tolerance(1e-3, "the same where the signs of a few ReLUs of some 3·10^5 are rounding's"),
 }
