@@ -22,7 +22,7 @@ from deep_check.ops.batch_norm_cuda import SCRATCH, batch_norm_gradient, batch_n
 from deep_check.ops.conv2d_cuda import Convolution
 from deep_check.ops.linear_cuda import linear, linear_input_gradient
 from deep_check.ops.loss_cuda import loss
-from deep_check.ops.optimizer_cuda import adam_step, settings
+from deep_check.ops.optimizer_cuda import ADAM_FACTORS, adam_step, settings
 from deep_check.ops.pool_cuda import global_average_pool, global_average_pool_gradient
 from deep_check.ops.shortcut_cuda import shortcut, shortcut_gradient
 from deep_check.ops.spectral_mask_cuda import LowPass
@@ -264,7 +264,7 @@ def _adam(device: Device, problem: Problem) -> Run:
     parameters, gradients = _sent(device, problem, "parameters", "gradients")
     first, second = _sent(device, problem, "first_moment", "second_moment")
     on_device = device.send(settings(step=float(problem["step"]) - 1, **ADAM._asdict()))
-    factors = device.empty((2,), np.float32)
+    factors = device.empty((ADAM_FACTORS,), np.float32)
 
     def moved() -> NDArray[Any]:
         return device.fetch(parameters).astype(float) - problem["parameters"]

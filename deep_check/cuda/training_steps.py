@@ -8,7 +8,7 @@ import numpy as np
 
 from deep_check.cuda.device import Device
 from deep_check.cuda.training_network import TrainingNetwork
-from deep_check.ops.optimizer_cuda import adam_step, settings, sgd_step
+from deep_check.ops.optimizer_cuda import ADAM_FACTORS, adam_step, settings, sgd_step
 
 
 class Optimizer(Protocol):
@@ -38,7 +38,7 @@ class Adam:
         host = settings(
             learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay
         )
-        self._settings, self._factors = device.send(host), device.full((2,), 0, np.float32)
+        self._settings, self._factors = device.send(host), device.empty((ADAM_FACTORS,), np.float32)
         self._moments = device.full((size,), 0, np.float32), device.full((size,), 0, np.float32)
         self.arrays = (*self._moments, self._settings)
 

@@ -1,9 +1,9 @@
 // Batch normalisation over images and pixels, channel by channel [Ioffe & Szegedy 2015, Algorithm 1].
 //
-// The numbers of one channel are counted through as j = image · plane + pixel. A block takes a tile of TILE of them, or a
-// run of tiles (a split, of which there are at most MAX_SPLITS a channel); a thread WIDTH neighbours at a time: 4 where
-// planes are multiples of four, else 1. Sums over a channel are made by split, and joined in a fixed order by every warp
-// that needs them: this costs a few reads, and saves a launch.
+// The numbers of one channel are counted through as j = image · plane + pixel. A block takes a tile of TILE of them, or
+// a run of tiles (a split, of which there are at most MAX_SPLITS a channel); a thread WIDTH neighbours at a time: 4
+// where planes are multiples of four, else 1. Sums over a channel are made by split, and joined in a fixed order by one
+// warp of every block that needs them: this costs a few reads, and saves a launch.
 
 constexpr int EACH = BATCH_NORM_TILE / THREADS;
 
@@ -82,7 +82,7 @@ struct Moments {
     float mean, variance;
 };
 
-// The whole channel's mean and biased variance, in every thread; parts: of this channel. All threads must take part.
+// The whole channel's mean and biased variance, in every lane of a warp; parts: of this channel.
 __device__ __forceinline__ Moments join_statistics(const float* parts, int n_splits, int split, int total)
 {
     const int lane = threadIdx.x % 32;
@@ -119,7 +119,8 @@ batch_norm_normalise(
     float* running_mean, float* running_variance, float momentum, float* y, int has_bits, unsigned char* bits)
 {
     const Channel channel = {(int)blockIdx.y, channels, plane, n * plane};
-    const int c = channel.index, first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
+    const int c = channel.index;
+    const int first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
     float values[EACH] = {}, added[EACH];
     // What is read first does not wait for the statistics.
     for_tile<WIDTH>(channel, first, last, [&](int k, int j, long long offset) {
@@ -136,12 +137,30 @@ batch_norm_normalise(
             }
         }
     });
-    const Moments moments = join_statistics(parts + (long long)c * n_splits * 2, n_splits, split, channel.total);
-    const float factor = scale[c] / sqrtf(moments.variance + epsilon), base = shift[c];
+    __shared__ float joined[3];
+    if (threadIdx.x < 32) {
+        const Moments moments = join_statistics(parts + (long long)c * n_splits * 2, n_splits, split, channel.total);
+        if (threadIdx.x == 0) {
+            joined[0] = moments.mean;
+            joined[1] = scale[c] / sqrtf(moments.variance + epsilon);
+            joined[2] = shift[c];
+            if (blockIdx.x == 0) {
+                mean[c] = moments.mean;
+                variance[c] = moments.variance;
+                if (momentum > 0.f) {
+                    const float unbiased = moments.variance * ((float)channel.total / (channel.total - 1));
+                    running_mean[c] += momentum * (moments.mean - running_mean[c]);
+                    running_variance[c] += momentum * (unbiased - running_variance[c]);
+                }
+            }
+        }
+    }
+    __syncthreads();  // the statistics are there
+    const float centre = joined[0], factor = joined[1], base = joined[2];
     for_tile<WIDTH>(channel, first, last, [&](int k, int, long long offset) {
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) {
-            values[k + i] = (values[k + i] - moments.mean) * factor + base;
+            values[k + i] = (values[k + i] - centre) * factor + base;
             if (RESIDUAL != NO_RESIDUAL) values[k + i] += added[k + i];
             if (RELU) values[k + i] = positive_part(values[k + i]);
         }
@@ -158,15 +177,6 @@ batch_norm_normalise(
             if (j < last && threadIdx.x % 2 == 0) bits[offset / 8] = (unsigned char)(mine | next << 4);
         }
     }
-    if (blockIdx.x == 0 && threadIdx.x == 0) {
-        mean[c] = moments.mean;
-        variance[c] = moments.variance;
-        if (momentum > 0.f) {
-            const float unbiased = moments.variance * ((float)channel.total / (channel.total - 1));
-            running_mean[c] += momentum * (moments.mean - running_mean[c]);
-            running_variance[c] += momentum * (unbiased - running_variance[c]);
-        }
-    }
 }
 
 // The same with given statistics, without a residual. Grid (tiles, channels).
@@ -177,7 +187,8 @@ batch_norm_evaluation(
     int n, int channels, int plane, float* y)
 {
     const Channel channel = {(int)blockIdx.y, channels, plane, n * plane};
-    const int c = channel.index, first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
+    const int c = channel.index;
+    const int first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
     const float centre = mean[c], factor = scale[c] / sqrtf(variance[c] + epsilon), base = shift[c];
     for_tile<WIDTH>(channel, first, last, [&](int, int, long long offset) {
         float values[WIDTH];
@@ -226,29 +237,40 @@ batch_norm_gradient(
     const float* parts, int n_splits, int n, int channels, int plane, float* d_x, float* d_scale, float* d_shift)
 {
     const Channel channel = {(int)blockIdx.y, channels, plane, n * plane};
-    const int c = channel.index, first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
+    const int c = channel.index;
+    const int first = blockIdx.x * BATCH_NORM_TILE, last = min(first + BATCH_NORM_TILE, channel.total);
     float d[EACH], values[EACH];
     for_tile<WIDTH>(channel, first, last, [&](int k, int, long long offset) {
         load<WIDTH>(d_y + offset, d + k);
         load<WIDTH>(x + offset, values + k);
     });
-    const float* const part = parts + (long long)c * n_splits * 2;
-    float sum = 0.f, product = 0.f;
-    for (int s = threadIdx.x % 32; s < n_splits; s += 32) {
-        sum += part[2 * s];
-        product += part[2 * s + 1];
+    __shared__ float joined[4];
+    if (threadIdx.x < 32) {
+        const float* const part = parts + (long long)c * n_splits * 2;
+        float sum = 0.f, product = 0.f;
+        for (int s = threadIdx.x; s < n_splits; s += 32) {
+            sum += part[2 * s];
+            product += part[2 * s + 1];
+        }
+        sum = sum_of_warp(sum);
+        product = sum_of_warp(product);
+        if (threadIdx.x == 0) {
+            const float inverse = 1.f / sqrtf(variance[c] + epsilon);
+            joined[0] = scale[c] * inverse;
+            joined[1] = sum / channel.total;
+            joined[2] = product * inverse * inverse / channel.total;
+            joined[3] = mean[c];
+            if (blockIdx.x == 0) {
+                d_scale[c] = product * inverse;
+                d_shift[c] = sum;
+            }
+        }
     }
-    sum = sum_of_warp(sum);
-    product = sum_of_warp(product);
-    const float inverse = 1.f / sqrtf(variance[c] + epsilon), factor = scale[c] * inverse, centre = mean[c];
-    const float mean_d = sum / channel.total, slope = product * inverse * inverse / channel.total;
+    __syncthreads();  // the sums are there
+    const float factor = joined[0], mean_d = joined[1], slope = joined[2], centre = joined[3];
     for_tile<WIDTH>(channel, first, last, [&](int k, int, long long offset) {
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) d[k + i] = factor * (d[k + i] - mean_d - (values[k + i] - centre) * slope);
         store<WIDTH>(d_x + offset, d + k);
     });
-    if (blockIdx.x == 0 && threadIdx.x == 0) {
-        d_scale[c] = product * inverse;
-        d_shift[c] = sum;
-    }
 }

@@ -1,14 +1,15 @@
 // 3x3 convolution with zero padding 1 by its definition, float32: forward of both strides, input gradients.
 //
 // A block makes all output channels (up to CHANNELS) of a tile of ROWS x COLUMNS pixels of IMAGES images, so that it
-// reads its input once; a thread makes PER_THREAD channels of four neighbouring pixels. Input channels come `chunk` at a
-// time, the next chunk is copied to shared memory while this one is summed. Weights are packed as conv2d_weights.cu says.
-// The launch bounds give every thread 128 registers and a multiprocessor 512 threads.
+// reads its input once; a thread makes PER_THREAD channels of four neighbouring pixels. Input channels come `chunk` at
+// a time, the next chunk is copied to shared memory while this one is summed. Weights are packed as conv2d_weights.cu
+// says. The launch bounds give every thread 128 registers and a multiprocessor 512 threads.
 
 // Strides 1 and 2 forward. The input gradient of stride 1 is the same sum with the weights turned around.
 template <int STRIDE, int CHANNELS, int PER_THREAD, int ROWS, int COLUMNS, int IMAGES>
 __global__ void __launch_bounds__(
-    IMAGES* ROWS* COLUMNS / 4 * CHANNELS / PER_THREAD, 2048 * PER_THREAD / (IMAGES * ROWS * COLUMNS * CHANNELS)) conv2d(
+    IMAGES* ROWS* COLUMNS / 4 * CHANNELS / PER_THREAD, 2048 * PER_THREAD / (IMAGES * ROWS * COLUMNS * CHANNELS))
+conv2d(
     const float* x, const float* weights, float* y, int n, int in_channels, int height, int width, int out_channels,
     int chunk, int mode, int has_bias, const float* bias, int has_border, const float* border, int residual_kind,
     int residual_height, int residual_width, const float* residual, unsigned char* bits)
@@ -36,8 +37,8 @@ __global__ void __launch_bounds__(
             const bool present = first_image + i < n;
             const long long plane = (long long)(present ? first_image + i : 0) * in_channels + k;
             fill_planes<IN_ROWS, STRIDE * COLUMNS, 1, RIGHT, PITCH, PLANE, THREADS>(
-                to + i * image_size, x + plane * height * width, count, present ? count : 0, height, width, STRIDE * first_row - 1,
-                STRIDE * first_column, has_border ? border + k : nullptr);
+                to + i * image_size, x + plane * height * width, count, present ? count : 0, height, width,
+                STRIDE * first_row - 1, STRIDE * first_column, has_border ? border + k : nullptr);
         }
         fill_weights<CHANNELS, THREADS>(
             to + IMAGES * image_size, weights + (long long)k * 9 * row_length, 9 * count, row_length, first_channel);
@@ -90,9 +91,9 @@ __global__ void __launch_bounds__(
     }
 }
 
-// The input gradient of stride 2. Output pixel (p, q) saw the inputs 2p - 1 ... 2p + 1, 2q - 1 ... 2q + 1; so the inputs
-// (2p, 2q), (2p, 2q + 1), (2p + 1, 2q), (2p + 1, 2q + 1) get 1, 2, 2 and 4 taps of the outputs p, p + 1 and q, q + 1.
-// A thread makes PER_THREAD channels of two rows of four pixels; the tile is ROWS x COLUMNS of the input.
+// The input gradient of stride 2. Output pixel (p, q) saw the inputs 2p - 1 ... 2p + 1, 2q - 1 ... 2q + 1; so the
+// inputs (2p, 2q), (2p, 2q + 1), (2p + 1, 2q), (2p + 1, 2q + 1) get 1, 2, 2 and 4 taps of the outputs p, p + 1 and q, q
+// + 1. A thread makes PER_THREAD channels of two rows of four pixels; the tile is ROWS x COLUMNS of the input.
 template <int CHANNELS, int PER_THREAD, int ROWS, int COLUMNS>
 __global__ void __launch_bounds__(
     ROWS / 2 * COLUMNS / 4 * CHANNELS / PER_THREAD, 4096 * PER_THREAD / (ROWS * COLUMNS * CHANNELS))

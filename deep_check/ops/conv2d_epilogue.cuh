@@ -1,9 +1,9 @@
 // What the convolutions do to a finished sum before they write it, and the layout of the sign bits.
 //
-// SIGN BITS. One bit for each number of an array (n, c, h, w): bit x % 8 of byte x / 8 of row (image, channel, y), 1 where
-// the number is positive. A row takes ceil(w / 8) bytes, rows follow one another without gaps, bits beyond w are 0:
-// unsigned char [n][c][h][ceil(w / 8)]. Where w is a multiple of 8 the bits are dense, and read as 32-bit words (least
-// significant byte first) bit e % 32 of word e / 32 belongs to element e.
+// SIGN BITS. One bit for each number of an array (n, c, h, w): bit x % 8 of byte x / 8 of row (image, channel, y), 1
+// where the number is positive. A row takes ceil(w / 8) bytes, rows follow one another without gaps, bits beyond w are
+// 0: unsigned char [n][c][h][ceil(w / 8)]. Where w is a multiple of 8 the bits are dense, and read as 32-bit words
+// (least significant byte first) bit e % 32 of word e / 32 belongs to element e.
 
 // mode: what becomes of v = sum [+ bias of the channel] [+ residual].
 //   RAW       written as it is
@@ -87,7 +87,8 @@ __device__ __forceinline__ void add_residual(
 }
 
 // Finish V neighbours of a row, column a multiple of V, and write them. Every lane of the warp calls it, at the same
-// time, for 8 / V lanes in a row the columns of one byte of sign bits; `inside` says whether there is anything to write.
+// time, for 8 / V lanes in a row the columns of one byte of sign bits; `inside` says whether there is anything to
+// write.
 template <int V>
 __device__ __forceinline__ void finish(
     const Epilogue& e, const Output& out, int image, int channel, int row, int column, bool inside, float (&v)[V])

@@ -1,6 +1,7 @@
 // The sums of conv2d.cu on tensor cores, products in TF32 or BF16 (an opt-in), sums in float32: output channels are the
 // rows of the warp's tiles, eight neighbouring pixels their columns, input channels what is summed, one tap at a time.
-// A warp makes 16·M_TILES channels of N_TILES times eight pixels. Numbers are rounded once, on their way to shared memory.
+// A warp makes 16·M_TILES channels of N_TILES times eight pixels. Numbers are rounded once, on their way to shared
+// memory.
 
 // As fill_planes of conv2d_tile.cuh, in words of one (TF32) or two (BF16) planes, zero where there is no plane.
 template <bool BF16, int ROWS, int COLUMNS, int LEFT, int RIGHT, int PITCH, int PLANE, int THREADS>
@@ -72,8 +73,8 @@ __device__ __forceinline__ void fill_weight_words(
     }
 }
 
-// The smallest size >= n that is 8 modulo 32: lanes that differ in their word, and those that differ by one number, meet
-// different banks.
+// The smallest size >= n that is 8 modulo 32: lanes that differ in their word, and those that differ by one number,
+// meet different banks.
 constexpr int apart(int n) { return (n + 23) / 32 * 32 + 8; }
 
 // This lane's words of the weights of one tap: 16 channels from `taps` on, eight words.

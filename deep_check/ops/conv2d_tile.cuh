@@ -1,11 +1,11 @@
 // Tiles of feature maps and packed weights in shared memory, filled by asynchronous copies. The loops stay rolled: what
 // they keep in registers would be taken from the sums.
 
-// Of `n_planes` planes (height x width, one after another) the rows first_row ... + ROWS - 1 and the columns first_column
-// ... + COLUMNS - 1, with LEFT columns before and RIGHT after them (0 or 1 each). In the tile a plane takes PLANE numbers,
-// a row PITCH, and column first_column lies at 4·LEFT, so that it is aligned. first_column >= 0 is a multiple of 4.
-// Outside of a plane: zero, or the plane's number in `border` if there is one; only the first n_present planes exist, the
-// others are zero.
+// Of `n_planes` planes (height x width, one after another) the rows first_row ... + ROWS - 1 and the columns
+// first_column ... + COLUMNS - 1, with LEFT columns before and RIGHT after them (0 or 1 each). In the tile a plane
+// takes PLANE numbers, a row PITCH, and column first_column lies at 4·LEFT, so that it is aligned. first_column >= 0 is
+// a multiple of 4. Outside of a plane: zero, or the plane's number in `border` if there is one; only the first
+// n_present planes exist, the others are zero.
 template <int ROWS, int COLUMNS, int LEFT, int RIGHT, int PITCH, int PLANE, int THREADS>
 __device__ __forceinline__ void fill_planes(
     float* tile, const float* planes, int n_planes, int n_present, int height, int width, int first_row,

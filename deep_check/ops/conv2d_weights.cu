@@ -17,9 +17,11 @@ __global__ void __launch_bounds__(256) conv2d_pack_weights(
 // Σ over images and pixels of d_y[o, p, q] · x[c, s·p + i - 1, s·q + j - 1], a part of the images by each blockIdx.x:
 // parts [gridDim.x][co][9][ci]. A unit of work is a tile of ROWS x COLUMNS output pixels of one image. A block takes
 // OUT output and IN input channels and every gridDim.x-th unit, the next one copied while this one is summed; a thread
-// takes one input channel, PER_THREAD output channels and all nine taps, of the rows that belong to its one of SPLIT teams.
+// takes one input channel, PER_THREAD output channels and all nine taps, of the rows that belong to its one of SPLIT
+// teams.
 template <int STRIDE, int OUT, int IN, int PER_THREAD, int ROWS, int COLUMNS, int SPLIT>
-__global__ void __launch_bounds__(IN* OUT / PER_THREAD * SPLIT, 512 * PER_THREAD / (IN * OUT * SPLIT)) conv2d_weight_gradient(
+__global__ void __launch_bounds__(IN* OUT / PER_THREAD * SPLIT, 512 * PER_THREAD / (IN * OUT * SPLIT))
+conv2d_weight_gradient(
     const float* x, const float* d_y, float* parts, int n, int in_channels, int height, int width, int out_channels)
 {
     constexpr int TEAM = IN * OUT / PER_THREAD, THREADS = TEAM * SPLIT;

@@ -8,6 +8,7 @@ from deep_check.ops.loss_reference import LOSSES
 
 THREADS = 256  # of a block
 BATCH_NORM_TILE = 2048  # numbers of a channel that a block takes at once
+MATRIX_TILE = 32  # rows and columns of a product that a block makes
 MAX_SPLITS = 64  # parts that a channel's sums are taken in
 RESIDUALS = ("NO_RESIDUAL", "IDENTITY", "SUBSAMPLED")
 OPTIMIZER_SETTINGS = ("step", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "momentum")
@@ -74,9 +75,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
             "shortcut_gradient",
             "global_average_pool",
             "global_average_pool_gradient",
-            "linear",
-            "linear_input_gradient",
-            "linear_weight_gradient",
+            "multiply",
             "loss",
             "mean_of",
             "adam_begin",
@@ -92,6 +91,6 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
             l2_kernel(True, True, True),
             "spectral_mask",
         ),
-        (*_THREADS, *_codes("LOSS_", LOSSES), *_codes("OPTIMIZER_", OPTIMIZER_SETTINGS)),
+        (*_THREADS, ("MATRIX_TILE", MATRIX_TILE), *_codes("LOSS_", LOSSES), *_codes("OPTIMIZER_", OPTIMIZER_SETTINGS)),
     ),
 }

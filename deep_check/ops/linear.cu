@@ -1,53 +1,53 @@
-// The linear layer y = x Wt + b; x (n, c), weight (k, c), bias (k,), y (n, k).
+// The linear layer y = x Wt + b and its gradients: products of small matrices.
 
-// One warp an output.
-__global__ void __launch_bounds__(THREADS)
-linear(const float* x, const float* weight, const float* bias, int n, int channels, int outputs, float* y)
+// A matrix by its strides: element (i, j) is at[i * row + j * column].
+struct Matrix {
+    const float* at;
+    int row, column;
+};
+
+// The tile that begins at (row, column), zero beyond `rows` and `columns`; neighbouring threads take what lies side by
+// side in memory.
+__device__ __forceinline__ void
+stage_matrix(float (&tile)[MATRIX_TILE][MATRIX_TILE + 1], const Matrix& a, int row, int column, int rows, int columns)
 {
-    const long long index = (long long)blockIdx.x * (THREADS / 32) + threadIdx.x / 32;
-    if (index >= (long long)n * outputs) return;
-    const int image = (int)(index / outputs), output = (int)(index % outputs);
-    const float* const row = x + (long long)image * channels;
-    const float* const factors = weight + (long long)output * channels;
-    float sum = 0.f;
-    for (int c = threadIdx.x % 32; c < channels; c += 32) sum += row[c] * factors[c];
-    sum = sum_of_warp(sum);
-    if (threadIdx.x % 32 == 0) y[index] = sum + bias[output];
+    for (int i = threadIdx.x; i < MATRIX_TILE * MATRIX_TILE; i += THREADS) {
+        const int fast = i % MATRIX_TILE, slow = i / MATRIX_TILE;
+        const int r = a.column == 1 ? slow : fast, c = a.column == 1 ? fast : slow;
+        const bool inside = row + r < rows && column + c < columns;
+        tile[r][c] = inside ? a.at[(long long)(row + r) * a.row + (long long)(column + c) * a.column] : 0.f;
+    }
 }
 
-// d_x (n, c). One thread an element: the weights of neighbouring channels lie side by side.
-__global__ void __launch_bounds__(THREADS)
-linear_input_gradient(const float* d_y, const float* weight, int n, int channels, int outputs, float* d_x)
+// y (rows, columns) = a (rows, terms) b (terms, columns) + bias of each column, if there is one. Strides say what is
+// transposed. sums, if there are any: (rows,) the sums of a's rows. A block makes a tile of y, a thread four rows of a
+// column; all sums run in the order of the terms. Grid (tiles across, tiles down); those of the sums are one tile more.
+__global__ void __launch_bounds__(THREADS) multiply(
+    const float* a, int a_row, int a_column, const float* b, int b_row, int b_column, int rows, int terms, int columns,
+    int has_bias, const float* bias, float* y, int has_sums, float* sums)
 {
-    const long long index = (long long)blockIdx.x * THREADS + threadIdx.x;
-    if (index >= (long long)n * channels) return;
-    const int image = (int)(index / channels), c = (int)(index % channels);
-    float sum = 0.f;
-    for (int k = 0; k < outputs; ++k) sum += d_y[(long long)image * outputs + k] * weight[(long long)k * channels + c];
-    d_x[index] = sum;
-}
-
-// d_weight (k, c) and d_bias (k,), summed over the images. Grid (columns / 32, k): a block has 32 columns of one row of
-// the weights and eight slices of images; the bias is one column more, whose inputs are 1.
-__global__ void __launch_bounds__(THREADS)
-linear_weight_gradient(
-    const float* d_y, const float* x, int n, int channels, int outputs, float* d_weight, float* d_bias)
-{
-    constexpr int SLICES = THREADS / 32;
-    __shared__ float parts[SLICES][32];
-    const int lane = threadIdx.x % 32, slice = threadIdx.x / 32;
-    const int column = blockIdx.x * 32 + lane, output = blockIdx.y;
-    float sum = 0.f;
-    if (column <= channels)
-        for (int image = slice; image < n; image += SLICES) {
-            const float input = column < channels ? x[(long long)image * channels + column] : 1.f;
-            sum += d_y[(long long)image * outputs + output] * input;
-        }
-    parts[slice][lane] = sum;
-    __syncthreads();  // all slices are there
-    if (slice != 0 || column > channels) return;
+    __shared__ float left[MATRIX_TILE][MATRIX_TILE + 1], right[MATRIX_TILE][MATRIX_TILE + 1];
+    constexpr int EACH = MATRIX_TILE * MATRIX_TILE / THREADS;
+    const int first_row = blockIdx.y * MATRIX_TILE, first_column = blockIdx.x * MATRIX_TILE;
+    const int column = threadIdx.x % MATRIX_TILE, row = threadIdx.x / MATRIX_TILE * EACH;
+    const bool summing = has_sums && first_column >= columns;
+    float acc[EACH] = {};
+    for (int first = 0; first < terms; first += MATRIX_TILE) {
+        stage_matrix(left, {a, a_row, a_column}, first_row, first, rows, terms);
+        if (!summing) stage_matrix(right, {b, b_row, b_column}, first, first_column, terms, columns);
+        __syncthreads();  // the tiles are there
+        for (int k = 0; k < MATRIX_TILE; ++k) {
+            const float factor = summing ? 1.f : right[k][column];
 #pragma unroll
-    for (int s = 1; s < SLICES; ++s) sum += parts[s][lane];
-    if (column < channels) d_weight[(long long)output * channels + column] = sum;
-    else d_bias[output] = sum;
+            for (int i = 0; i < EACH; ++i) acc[i] += left[row + i][k] * factor;
+        }
+        __syncthreads();  // nobody still reads the tiles
+    }
+#pragma unroll
+    for (int i = 0; i < EACH; ++i) {
+        const int r = first_row + row + i, c = first_column + column;
+        if (r >= rows) continue;
+        if (summing && column == 0) sums[r] = acc[i];
+        if (c < columns) y[(long long)r * columns + c] = acc[i] + (has_bias ? bias[c] : 0.f);
+    }
 }

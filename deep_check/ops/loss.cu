@@ -29,9 +29,9 @@ loss(const float* logits, const int* labels, int n, int classes, int kind, float
     if (example >= n) return;
     const float* const z = logits + (long long)example * classes;
     float* const d_z = d_logits + (long long)example * classes;
-    const int label = labels[example];
+    const int label = __shfl_sync(WHOLE_WARP, lane == 0 ? labels[example] : 0, 0);
     const float own = lane < classes ? z[lane] : 0.f;  // the first 32 are read once
-    const float at_label = z[label];
+    const float at_label = __shfl_sync(WHOLE_WARP, label < 32 ? own : lane == label % 32 ? z[label] : 0.f, label % 32);
     float value;
     if (kind == LOSS_MSE) {
         float sum = 0.f;

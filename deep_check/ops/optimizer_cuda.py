@@ -1,7 +1,7 @@
 """Adam and stochastic gradient descent on a CUDA device; see optimizer_reference.
 
 What changes from step to step (the count, the learning rate) lies in the device's memory: a captured step can be
-replayed. `write_settings` sets it; `adam_step` itself counts the steps.
+replayed. `settings` makes it; `adam_step` itself counts the steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from deep_check.ops.conv2d_tiles import ceil_div
 from deep_check.ops.kernel_families import OPTIMIZER_SETTINGS
 from deep_check.ops.launching import launch
 from theory_sim.errors import require
+
+ADAM_FACTORS = 8  # float32 numbers that a step of Adam needs while it runs
 
 
 def settings(**values: float) -> NDArray[np.float64]:
@@ -39,11 +41,12 @@ def adam_step(
 ) -> None:
     """Count the step and change parameters and both moments, float32 (size,).
 
-    on_device: `settings` (step, learning_rate, beta1, beta2, epsilon, weight_decay); factors: (2,) float32, scratch.
+    on_device: `settings` (step, learning_rate, beta1, beta2, epsilon, weight_decay); factors: (ADAM_FACTORS,) float32,
+    scratch.
     """
     device.launch("adam_begin", (1,), (1,), (on_device, factors))
     size = parameters.shape[0]
-    arguments = (parameters, gradients, first_moment, second_moment, on_device, factors, np.int64(size))
+    arguments = (parameters, gradients, first_moment, second_moment, factors, np.int64(size))
     launch(device, "adam_step", ceil_div(size, 4), arguments)
 
 

@@ -1,5 +1,6 @@
-// A warp's product of small tiles on tensor cores: d[16 x 8] += a[16 x 8 words] · b[8 words x 8], sums in float32. A word
-// holds one number in TF32 (10 bits of mantissa) or two neighbours in BF16 (7 bits), the lower index in the lower half.
+// A warp's product of small tiles on tensor cores: d[16 x 8] += a[16 x 8 words] · b[8 words x 8], sums in float32. A
+// word holds one number in TF32 (10 bits of mantissa) or two neighbours in BF16 (7 bits), the lower index in the lower
+// half.
 // Of lane 4g + t: a = words (row g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); b = words (t, column g), (t + 4, g);
 // d = numbers (row g, column 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1) [PTX ISA: mma.m16n8k8, mma.m16n8k16].
 // The emulator has the same layout in plain code, so that a kernel's own loads and stores are what its tests execute.

@@ -104,9 +104,9 @@ EMULATOR_FN unsigned emulator_ballot(int line, unsigned mask, int predicate)
 }
 #define __ballot_sync(mask, p) emulator_ballot(__LINE__, mask, p)
 
-// A warp's product of tiles, as the sources' own wrapper of mma.sync asks for it: d[16 x 8] += a[16 x 8 words] · b[8 words
-// x 8], a word one number in TF32 or two in BF16. Lane 4g + t holds a (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4),
-// b (t, g), (t + 4, g) and d (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
+// A warp's product of tiles, as the sources' own wrapper of mma.sync asks for it: d[16 x 8] += a[16 x 8 words] · b[8
+// words x 8], a word one number in TF32 or two in BF16. Lane 4g + t holds a (g, t), (g + 8, t), (g, t + 4), (g + 8, t +
+// 4), b (t, g), (t + 4, g) and d (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
 EMULATOR_FN unsigned emulator_bits(float x) { unsigned r; memcpy(&r, &x, 4); return r; }
 EMULATOR_FN float emulator_number(unsigned bits) { float r; memcpy(&r, &bits, 4); return r; }
 EMULATOR_FN void emulator_mma(int line, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], bool bf16)

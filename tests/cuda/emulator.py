@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 HEADER, RUNTIME = Path(__file__).parent / "emulator.h", Path(__file__).parent / "emulator_runtime.cpp"
 # fast: numbers only. check: g++ calls a hook of the runtime at every access, no sanitizer library is linked.
 FLAGS = {"fast": ("-O2",), "check": ("-O1", "-g", "-fsanitize=thread,bounds,alignment")}
-COMMON = ("-std=c++20", "-fPIC", "-fno-gnu-unique", "-ffp-contract=off", "-w")
+COMMON = ("g++", "-std=c++20", "-fPIC", "-fno-gnu-unique", "-ffp-contract=off", "-w")
 PADDING = 4096  # bytes around a checked buffer in which an access is out of bounds
 C_TYPES = {"f4": "f", "f8": "d", "i4": "i", "u4": "j", "i8": "lx", "u8": "my", "i1": "a", "u1": "h"}  # mangled names
 
@@ -54,6 +54,7 @@ class EmulatedModule:
         self.mode = mode
         self.file = folder / f"{mode}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:20]}.so"
         if not self.file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
             _compile(code + "\n" + exports, FLAGS[mode], self.file)
         self.library = ctypes.CDLL(str(self.file), mode=os.RTLD_LOCAL)
         self.library.emulator_signature.restype = self.library.emulator_error.restype = ctypes.c_char_p
@@ -172,17 +173,23 @@ class EmulatedKernel:
 
 
 def _compile(code: str, flags: tuple[str, ...], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as name:
         work = Path(name)
         (work / "kernels.cpp").write_text(code, encoding="utf-8")
-        runtime = file.parent / f"runtime-{hashlib.sha256(RUNTIME.read_bytes()).hexdigest()[:20]}.o"
-        if not runtime.exists():  # the same for all kernels
-            _run("g++", *COMMON, "-O2", "-c", RUNTIME, "-o", work / "runtime.o")
-            os.replace(work / "runtime.o", runtime)
-        _run("g++", *COMMON, *flags, "-include", HEADER, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
-        _run("g++", "-shared", "-Wl,-Bsymbolic", work / "kernels.o", runtime, "-o", work / "module.so")
+        objects = work / "kernels.o", _runtime(file.parent)
+        _run(*COMMON, *flags, "-include", HEADER, "-c", work / "kernels.cpp", "-o", objects[0])
+        _run("g++", "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "module.so")
         os.replace(work / "module.so", file)
+
+
+def _runtime(folder: Path) -> Path:
+    """The runtime compiled, once for all modules of a folder."""
+    file = folder / f"runtime-{hashlib.sha256(RUNTIME.read_bytes()).hexdigest()[:20]}.o"
+    if not file.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            _run(*COMMON, "-O2", "-c", RUNTIME, "-o", Path(name) / "runtime.o")
+            os.replace(Path(name) / "runtime.o", file)
+    return file
 
 
 def _run(*command: str | Path) -> None:

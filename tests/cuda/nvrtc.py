@@ -55,9 +55,12 @@ def compile_source(code: str, architecture: str, kernels: Sequence[str]) -> dict
         return out
 
 
-def assembly(code: str, architecture: str) -> str:
-    """The PTX of a virtual architecture (compute_80, ...). Raises NvrtcError with the compiler's log."""
-    with _compiled(code, architecture, ()) as (nvrtc, program, _):
+def assembly(code: str, architecture: str, kernels: Sequence[str] = ()) -> str:
+    """The PTX of a virtual architecture (compute_80, ...), with these instances of templates.
+
+    Raises NvrtcError with the compiler's log.
+    """
+    with _compiled(code, architecture, kernels) as (nvrtc, program, _):
         return _text(nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX, program)
 
 

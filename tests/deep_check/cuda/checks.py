@@ -193,7 +193,7 @@ def check_adam(device: Device, size: int, steps: int = 5) -> None:
     e_p, e_m, e_v = np.asarray(start, float), np.zeros(size), np.zeros(size)
     rate, beta1, beta2, epsilon, decay = 0.01, 0.9, 0.999, 1e-8, 1e-2
     host = optimizer_cuda.settings(learning_rate=rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=decay)
-    settings, factors = device.send(host), device.send(blank(2))
+    settings, factors = device.send(host), device.send(blank(optimizer_cuda.ADAM_FACTORS))
     for step in range(1, steps + 1):
         g = draw(size, seed=step) + np.float32(0.1)
         optimizer_cuda.adam_step(device, p, device.send(g), m, v, settings, factors)

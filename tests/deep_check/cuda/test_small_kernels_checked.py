@@ -62,7 +62,7 @@ CHECKS: dict[str, Check] = {
     "relu": lambda device: checks.check_relu(device, (3, 2, 5, 9)),
     "shortcut": lambda device: checks.check_shortcut(device, (2, 3, 5, 10)),
     "pool": lambda device: checks.check_pool(device, (2, 3, 6, 10)),
-    "linear": lambda device: checks.check_linear(device, 11, 33, 3),
+    "linear": lambda device: checks.check_linear(device, 35, 33, 3),
     "loss": check_losses,
     "optimizer": check_optimizers,
     "augment": lambda device: checks.check_augment(device, (3, 2, 6, 7), 2),
@@ -112,7 +112,14 @@ UNSAFE = {
         "reduction.cuh", "attack step", "__syncthreads();  // nobody still reads the parts of the last sum"
     ),
     "sums read before they are there": Fault("reduction.cuh", "batch norm", "__syncthreads();  // all parts are there"),
-    "slices read before they are there": Fault("linear.cu", "linear", "__syncthreads();  // all slices are there"),
+    "tiles read before they are there": Fault("linear.cu", "linear", "__syncthreads();  // the tiles are there"),
+    "tiles overwritten while in use": Fault("linear.cu", "linear", "__syncthreads();  // nobody still reads the tiles"),
+    "statistics read before they are there": Fault(
+        "batch_norm.cu", "batch norm", "__syncthreads();  // the statistics are there"
+    ),
+    "sums of gradients read before they are there": Fault(
+        "batch_norm.cu", "batch norm", "__syncthreads();  // the sums are there"
+    ),
     "four numbers where fewer remain": Fault("elementwise.cuh", "optimizer", "if (k < count) p[k] =", "p[k] ="),
     "unaligned vectors": Fault("elementwise.cuh", "attack step", "((unsigned long long)p & 15) == 0", "true"),
     "a tile beyond the channel's end": Fault("batch_norm.cu", "batch norm", "if (j >= last) continue;"),
@@ -140,13 +147,9 @@ WRONG = {
         "shortcut.cu", "shortcut", "line[2 * (four.column + k)]", "line[four.column + k]"
     ),
     "signs of another row": Fault("pool.cu", "pool", "bits[(long long)four.row *", "bits[(long long)(four.row / 2) *"),
-    "transposed weights": Fault(
-        "linear.cu", "linear", "weight[(long long)k * channels + c]", "weight[(long long)c * outputs + k]"
-    ),
+    "transposed tile": Fault("linear.cu", "linear", "left[row + i][k]", "left[k][row + i]"),
     "the last of equals": Fault("loss.cu", "loss", "as_large && index < mine.index", "as_large && index > mine.index"),
-    "one rate for both moments": Fault(
-        "optimizer.cu", "optimizer", "log(settings[OPTIMIZER_BETA2])", "log(settings[OPTIMIZER_BETA1])"
-    ),
+    "one rate for both moments": Fault("optimizer.cu", "optimizer", "step * log(beta2)", "step * log(beta1)"),
     "flipped by one too many": Fault("augment.cu", "augment", "width - 1 - column", "width - column"),
     "row and column swapped": Fault("augment.cu", "augment", "offsets[2 * image + 1]", "offsets[2 * image]"),
     "step against the gradient": Fault("attack_step.cu", "attack step", "here + (float)", "here - (float)"),
