@@ -65,5 +65,5 @@ TOLERANCES = {
     "float32_gradient": Tolerance(2e-5, "float32 there and back; near a kink a ReLU may decide otherwise"),
     "real_logits": Tolerance(1e-3, "absolute, of a trained ResNet-32: what users are promised"),
     "real_gradient": Tolerance(5e-6, "of a trained ResNet-32, float32 beside float64, in the image's norm"),
-    "real_gradient_kinks": Tolerance(1e-3, "the same where the signs of a few ReLUs of some 3·10^5 are rounding's"),
+    "real_gradient_kinks": Tolerance(2e-2, "the same where the signs of a few ReLUs of some 3·10^5 are rounding's"),
 }
