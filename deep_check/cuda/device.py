@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
@@ -44,7 +45,8 @@ class Device(Protocol):
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """What `work` launches, to be run again and again at less cost; it may neither allocate nor wait.
 
-        The work may be run before this returns: what it changes is the caller's to restore.
+        The work may be run before this returns: what it changes is the caller's to restore. The result keeps the work,
+        and with it the memory that its kernels use.
         """
 
     def launch(
@@ -59,6 +61,18 @@ class Device(Protocol):
 
         shared_mem: bytes of dynamic shared memory.
         """
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A CUDA graph to be launched in the current stream; it knows addresses only, what is there belongs to `work`."""
+
+    graph: Any
+    work: Callable[[], None]
+    stream: Callable[[], Any]
+
+    def __call__(self) -> None:
+        self.graph.launch(self.stream())
 
 
 class CupyDevice:
@@ -119,7 +133,7 @@ class CupyDevice:
                 work()
             finally:
                 graph = stream.end_capture()
-        return lambda: graph.launch(self.cupy.cuda.get_current_stream())
+        return _Captured(graph, work, self.cupy.cuda.get_current_stream)
 
     def launch(
         self,
