@@ -26,8 +26,8 @@ from theory_sim.claims.base import (
     median_interval,
     slope,
     verdicts,
-    wilson,
 )
+from theory_sim.intervals import wilson
 
 
 @dataclass(frozen=True)

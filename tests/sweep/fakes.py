@@ -16,7 +16,7 @@ from theory_sim.sweep import plan
 from theory_sim.sweep.definition import Recording, SweepDefinition, parse_sweep
 from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.plan import Contents
-from theory_sim.sweep.progress import Watch
+from theory_sim.progress import Watch
 
 GRID: dict[str, Any] = {
     "run": {"dim": 33, "cutoff": 4, "width": 8, "n_steps": 20},

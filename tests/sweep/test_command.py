@@ -305,7 +305,7 @@ def test_dry_run_knows_what_is_done_and_what_it_cannot_know(folder: Path, capsys
 
 
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from theory_sim.sweep import progress
+    from theory_sim import progress
 
     clock = iter([0.0, 1.0, 10.0, 11.0])
     monkeypatch.setattr(progress, "monotonic", lambda: next(clock))
@@ -317,7 +317,7 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from theory_sim.sweep import progress
+    from theory_sim import progress
 
     monkeypatch.setenv("FORCE_COLOR", "1")
     with progress.Progress(quiet=False) as watch:

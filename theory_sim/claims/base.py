@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from theory_sim.intervals import Z95, wilson
+
 HOLDS = "holds exactly"
 FIRST_ORDER = "holds to first order"
 REFUTED = "refuted"
@@ -32,7 +34,6 @@ VERDICTS = (HOLDS, FIRST_ORDER, REFUTED, UNDECIDED)
 ORDERS = (2.0, 1.0)  # local and global slope of a first-order law
 ORDER_TOLERANCE = 0.1
 LEAST_NETWORKS = 30  # fewer networks that meet the hypotheses decide nothing
-Z95 = 1.959963984540054
 Z_STATISTIC = 4.0  # a mean is refuted beyond this many standard errors (1 in 16,000)
 
 
@@ -204,13 +205,6 @@ def judge_tally(claim: Claim, evidence: Evidence, version: str) -> Judgement:
         return _judge_value(claim, tally)
     verdict = REFUTED if tally.violations else HOLDS
     return Judgement(verdict, tally.worst, None, wilson(tally.violations, tally.n))
-
-
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share."""
-    centre = (count + Z95**2 / 2) / (n + Z95**2)
-    half = Z95 / (n + Z95**2) * math.sqrt(count * (n - count) / n + Z95**2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float, float]:

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from theory_sim.compiled_code import digest
 from theory_sim.errors import InputError, require
+from theory_sim.progress import Watch
 from theory_sim.provenance import provenance
 from theory_sim.sweep.cluster_address import check_address
 from theory_sim.sweep.execution import Columns, Workers
-from theory_sim.sweep.progress import Watch
 
 CONNECT_SECONDS = 5
 LEAST_IN_FLIGHT = 16  # also with few workers: what waits makes an adaptive cluster grow

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from theory_sim.progress import Watch
     from theory_sim.sweep.definition import SweepDefinition
-    from theory_sim.sweep.progress import Watch
     from theory_sim.sweep.store import SweepStore
 
 RUNS = Path("runs")
@@ -46,11 +46,11 @@ def sweep(
     The same command goes on where it stopped. Example: python -m theory_sim sweep SWEEP.toml --export parquet
     """
     from theory_sim.errors import require
+    from theory_sim.progress import Progress
     from theory_sim.sweep.cluster_address import check_address
     from theory_sim.sweep.definition import load_sweep
     from theory_sim.sweep.device import choose_device
     from theory_sim.sweep.export import targets
-    from theory_sim.sweep.progress import Progress
 
     if cluster is not None:
         check_address(cluster)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from theory_sim.errors import InputError, require
+from theory_sim.progress import Watch
 from theory_sim.sweep.definition import SweepDefinition
-from theory_sim.sweep.progress import Watch
 
 DEVICES = ("auto", "cpu", "cuda")
 # What the kernels do, see cuda/engine.py; everything else is left to the CPU.

@@ -20,11 +20,11 @@ from threadpoolctl import threadpool_limits
 
 from theory_sim.compiled_code import digest
 from theory_sim.errors import require
+from theory_sim.progress import Watch
 from theory_sim.provenance import provenance
 from theory_sim.sweep.definition import SweepDefinition, differences
 from theory_sim.sweep.pictures import picture_digests
 from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
-from theory_sim.sweep.progress import Watch
 from theory_sim.sweep.store import UNDONE, SweepStore, counted, create, locked, place
 from theory_sim.sweep.validity import reasons
 

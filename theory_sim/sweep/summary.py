@@ -102,7 +102,7 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
 
 def print_estimate(out: Console, found: Estimate) -> None:
     """What `--dry-run` says."""
-    from theory_sim.sweep.progress import duration
+    from theory_sim.progress import duration
 
     sizes = " × ".join(f"{size:,} {name}" for name, size in found.dimensions.items())
     n_invalid = sum(found.invalid.values())

@@ -1,4 +1,4 @@
-"""How far a sweep is, for whoever waits: a Rich bar on a terminal, plain lines elsewhere, always on stderr."""
+"""How far a command is, for whoever waits: a Rich bar on a terminal, plain lines elsewhere, always on stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVERY = 5.0  # seconds between plain lines
 
 
 class Watch:
-    """Is told of a sweep's progress and keeps it to itself."""
+    """Is told of progress and keeps it to itself."""
 
     def update(self, what: str, done: int, total: int) -> None:
         """`done` of `total` of `what` ("networks") are done by now."""
@@ -20,7 +20,7 @@ class Watch:
 
 
 class Progress(Watch):
-    """Shows what it is told: rate and time left while networks are computed; only notes if `quiet`."""
+    """Shows what it is told, with rate and time left; only notes if `quiet`."""
 
     def __init__(self, quiet: bool) -> None:
         """Nothing is shown before the block that it manages begins."""

@@ -1,0 +1,56 @@
+"""One place where a command line turns mistakes into one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from theory_sim.errors import InputError
+
+OK, WRONG, INTERRUPTED = 0, 2, 130
+
+
+def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments (of this process if None) name, and return the exit code.
+
+    A command's own code (`typer.Exit`) is passed on. InputError, a wrong option, an unwritable or full disk and too
+    little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130. A reader of stdout that has left: 0, silently.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        _print_any_name(stream)
+    try:
+        code = app(args=arguments or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        return _refuse(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
+        return OK
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    except MemoryError as error:
+        return _refuse(f"not enough memory: {error}")
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("interrupted", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong option or command; the class's home differs between versions
+            return _refuse(error.format_message())
+        raise
+    return code if isinstance(code, int) else OK
+
+
+def _refuse(message: str) -> int:
+    typer.echo("error: " + " ".join(message.split()), err=True)
+    return WRONG
+
+
+def _print_any_name(stream: Any) -> None:
+    """Names of files that the stream's encoding cannot say are printed with escapes."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
