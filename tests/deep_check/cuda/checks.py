@@ -203,13 +203,13 @@ def check_adam(device: Device, size: int, steps: int = 5) -> None:
     assert device.fetch(settings)[0] == steps
 
 
-def check_sgd(device: Device, size: int, nesterov: bool) -> None:
+def check_sgd(device: Device, size: int, nesterov: bool, steps: int = 3) -> None:
     start = draw(size)
     p, v = device.send(start), device.send(np.zeros(size, np.float32))
     e_p, e_v = np.asarray(start, float), np.zeros(size)
     rate, momentum, decay = 0.1, 0.9, 1e-2
     settings = device.send(optimizer_cuda.settings(learning_rate=rate, momentum=momentum, weight_decay=decay))
-    for step in range(3):
+    for step in range(steps):
         g = draw(size, seed=step)
         optimizer_cuda.sgd_step(device, p, device.send(g), v, settings, nesterov)
         optimizer_reference.sgd_step(e_p, g, e_v, rate, momentum, decay, nesterov)
