@@ -132,8 +132,11 @@ def draw(found: Sequence[Point], limits: Float32Limits, folder: Path, title: str
     _name_columns(axes, sides)
     axes.set(xscale="log", yscale="log", xlabel="operations a byte (FLOP/B), each array moved once", ylabel="GFLOP/s")
     axes.grid(which="major", color="0.9", linewidth=0.6)
-    axes.set_title(title + (" (tiny sizes: means nothing)" if quick else ""), fontsize=10)
+    note = "operations are those of the direct sum: Winograd's transform needs fewer and may lie above the roof"
+    axes.set_title(title + (" (tiny sizes: means nothing)" if quick else "") + f"\n{note}", fontsize=10)
     _draw_legend(axes)
+    figure.draw_without_rendering()
+    _name_slopes(axes, limits)
     path = folder / "roofline.png"
     figure.savefig(path, dpi=130)
     return path
@@ -149,27 +152,30 @@ def kind_of(job: str) -> str:
 def _draw_roofs(axes: Axes, shown: Sequence[Point], limits: Float32Limits) -> None:
     intensities = [point.intensity or 1.0 for point in shown]
     left, right = min(intensities, default=1.0) / 2, max(intensities, default=100.0) * 2.5
-    for rate, name, style in (
-        (limits.bytes, "memory", "-"),
-        (limits.cached_bytes, f"{CACHED >> 20} MiB in cache", "--"),
-    ):
+    axes.set_xlim(left, right)
+    for rate, style in ((limits.bytes, "-"), (limits.cached_bytes, "--")):
         top = min(right, limits.fma / rate)
         axes.plot([left, top], [left * rate / 1e9, top * rate / 1e9], style, color="0.35", linewidth=1.2)
+    for rate, name, style in ((limits.fma, "fused multiply-adds", "-"), (limits.products, "sgemm", ":")):
+        axes.plot([rate / limits.cached_bytes, right], [rate / 1e9] * 2, style, color="0.35", linewidth=1.2)
+        above = style == "-"
         axes.annotate(
-            f"{name}, {rate / 1e9:.0f} GB/s", (left, left * rate / 1e9), xytext=(4, 5), textcoords="offset points",
-            rotation=0, fontsize=8, color="0.25", va="bottom",
+            f"{name}, {rate / 1e9:.0f} GFLOP/s", (1.1 * limits.fma / limits.bytes, rate / 1e9),
+            xytext=(0, 3 if above else -3), textcoords="offset points", fontsize=8, color="0.25",
+            va="bottom" if above else "top",
         )  # fmt: skip
-    for rate, name, style, down in (
-        (limits.fma, "fused multiply-adds", "-", False),
-        (limits.products, "sgemm", ":", True),
-    ):
-        start = rate / limits.cached_bytes
-        axes.plot([start, right], [rate / 1e9] * 2, style, color="0.35", linewidth=1.2)
+
+
+def _name_slopes(axes: Axes, limits: Float32Limits) -> None:
+    """Names along the sloping roofs; the layout must be final."""
+    left = axes.get_xlim()[0]
+    (x0, y0), (x1, y1) = axes.transData.transform([(left, left), (10 * left, 10 * left)])
+    for rate, name in ((limits.bytes, "memory"), (limits.cached_bytes, f"{CACHED >> 20} MiB in cache")):
         axes.annotate(
-            f"{name}, {rate / 1e9:.0f} GFLOP/s", (start, rate / 1e9), xytext=(4, -3 if down else 3),
-            textcoords="offset points", fontsize=8, color="0.25", va="top" if down else "bottom",
+            f"{name}, {rate / 1e9:.0f} GB/s", (1.05 * left, 1.05 * left * rate / 1e9), xytext=(0, 3),
+            textcoords="offset points", rotation=float(np.degrees(np.arctan2(y1 - y0, x1 - x0))),
+            rotation_mode="anchor", fontsize=8, color="0.25", va="bottom",
         )  # fmt: skip
-    axes.set_xlim(left, right)
 
 
 def _draw_job(axes: Axes, own: Sequence[Point]) -> None:
