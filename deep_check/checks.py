@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deep_check.architecture import Architecture
+from deep_check.ops.conv2d_tiles import PRECISIONS
 from deep_check.ops.loss_reference import LOSSES
 from theory_sim.errors import InputError, require
 
@@ -40,11 +41,11 @@ def check_images(images: ArrayLike, architecture: Architecture) -> NDArray[np.fl
             hint = "; channels come before rows"
         raise InputError(f"images of shape {given.shape}: {allowed}{hint}")
     if given.dtype == np.uint8:
-        return np.ascontiguousarray((given / np.float64(255)).astype(np.float32))
+        return (given / np.float64(255)).astype(np.float32, order="C")
     require(given.dtype in (np.float32, np.float64, np.float16), f"images of type {given.dtype}: allowed are {_TYPES}")
     _require_finite(given)
     with np.errstate(over="ignore", under="ignore"):
-        single = np.ascontiguousarray(given, np.float32)
+        single = given.astype(np.float32, order="C", copy=False)
     if given.dtype == np.float64 and not np.array_equal(single, given):
         place = _first(single != given)
         raise InputError(
@@ -71,12 +72,19 @@ def check_labels(labels: ArrayLike, n: int, n_classes: int) -> NDArray[np.int64]
     if outside.any():
         (place,) = _first(outside)
         raise InputError(f"labels[{place}] is {given[place]}: allowed are 0 ... {n_classes - 1}")
-    return np.ascontiguousarray(given, np.int64)
+    return given.astype(np.int64, order="C", copy=False)
 
 
 def check_loss(loss: str) -> None:
     """Raise InputError unless a loss has this name."""
     require(loss in LOSSES, f"loss {loss!r}: allowed are {', '.join(LOSSES)}")
+
+
+def check_precision(precision: str, device: str) -> str:
+    """Of convolutions on `cpu` or `cuda`. Raises InputError on another word, and on any but float32 on cpu."""
+    allowed = PRECISIONS if device == "cuda" else PRECISIONS[:1]
+    require(precision in allowed, f"precision {precision!r}: allowed on device {device} is {', '.join(allowed)}")
+    return precision
 
 
 def check_seed(seed: Any) -> int:

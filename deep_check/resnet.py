@@ -16,6 +16,7 @@ from deep_check.checks import (
     check_labels,
     check_loss,
     check_per_channel,
+    check_precision,
     check_seed,
     choose_device,
     on_gpu,
@@ -69,15 +70,18 @@ class ResNet:
         mean: ArrayLike | None = None,
         std: ArrayLike | None = None,
         seed: int = 0,
+        precision: str = "float32",
     ) -> None:
         """A network with random weights, for `seed`, until weights are loaded.
 
         device: "cpu", "cuda", or "auto": cuda where CuPy finds a GPU. mean, std: three numbers each, of the input's
-        normalisation; default: what the weights' file says, or else ImageNet's (`NORMALISATIONS`). Raises InputError
-        on another depth or device, where `cuda` cannot be had, and on a std <= 0.
+        normalisation; default: what the weights' file says, or else ImageNet's (`NORMALISATIONS`). precision: of the
+        convolutions' products on cuda, "float32", or on tensor cores "tf32" (logits good to some 1e-3) or "bf16" (some
+        1e-2). Raises InputError on another depth, device or precision, where `cuda` cannot be had, and on a std <= 0.
         """
         self.architecture = Architecture(depth, n_classes)
         self.device = choose_device(device)
+        self.precision = check_precision(precision, self.device)
         require((mean is None) == (std is None), "mean and std of the input: allowed are both or none")
         self._given = None if mean is None or std is None else self._normalisation(mean, std)
         self._mean, self._std = self._given or self._normalisation(*NORMALISATIONS[DEFAULT])
@@ -88,11 +92,16 @@ class ResNet:
 
     @classmethod
     def from_file(
-        cls, path: str | Path, device: str = "auto", mean: ArrayLike | None = None, std: ArrayLike | None = None
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        mean: ArrayLike | None = None,
+        std: ArrayLike | None = None,
+        precision: str = "float32",
     ) -> Self:
         """The network that a weights file fits, with its weights. Raises InputError as `load`."""
         weights = load_weights(Path(path))
-        net = cls(weights.architecture.depth, device, weights.architecture.n_classes, mean, std)
+        net = cls(weights.architecture.depth, device, weights.architecture.n_classes, mean, std, precision=precision)
         net._take(weights, f"weights {path}")
         return net
 
@@ -230,12 +239,15 @@ class ResNet:
 
     def _evaluating(self) -> Any:
         if self._attack is None:
-            module = import_module(f"deep_check.{self.device}.attack_network")
-            self._attack = module.AttackNetwork(self.architecture, self._state, self._mean, self._std)
+            self._attack = self._make("attack_network", "AttackNetwork")
         return self._attack
 
     def _in_training(self) -> Any:
         if self._training is None:
-            module = import_module(f"deep_check.{self.device}.training_network")
-            self._training = module.TrainingNetwork(self.architecture, self._state, self._mean, self._std)
+            self._training = self._make("training_network", "TrainingNetwork")
         return self._training
+
+    def _make(self, module: str, name: str) -> Any:
+        made = getattr(import_module(f"deep_check.{self.device}.{module}"), name)
+        options = {"precision": self.precision} if self.device == "cuda" else {}
+        return made(self.architecture, self._state, self._mean, self._std, **options)

@@ -51,6 +51,12 @@ TOLERANCES = {
     "network_cuda_gradient": Tolerance(
         1e-5, "float32 kernels forward and back, beside float64, each parameter by itself"
     ),
+    "network_tf32": Tolerance(2e-3, "convolutions' factors rounded to 11 significant bits, through a whole network"),
+    "network_bf16": Tolerance(1e-2, "convolutions' factors rounded to 8 significant bits, through a whole network"),
+    "network_tf32_gradient": Tolerance(
+        0.2, "in norm: some 10^-3 of the ReLUs decide otherwise, the gradient moves by the root of their share"
+    ),
+    "network_bf16_gradient": Tolerance(0.4, "in norm, as with TF32: some 10^-2 of the ReLUs decide otherwise"),
     "network_cuda_steps": Tolerance(5e-4, "change of float32 parameters by two steps: it is a thousandth of them"),
     "sign_flips": Tolerance(1e-3, "share of pixels whose gradient is near 0: rounding decides its sign"),
     "convolution": Tolerance(

@@ -14,10 +14,9 @@ import numpy as np
 
 from deep_check.cuda.device import Device
 from deep_check.ops import conv2d_tiles as tiles
-from deep_check.ops.conv2d_tiles import MODES, RESIDUALS, ceil_div
+from deep_check.ops.conv2d_tiles import MODES, PRECISIONS, RESIDUALS, ceil_div
 from theory_sim.errors import require
 
-PRECISIONS = ("float32", "tf32", "bf16")
 Shape = tuple[int, ...]
 
 

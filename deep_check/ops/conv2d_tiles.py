@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+PRECISIONS = ("float32", "tf32", "bf16")  # of the products; sums are float32
 MODES = ("raw", "forward", "backward")  # what becomes of a sum: conv2d_epilogue.cuh
 RESIDUALS = ("none", "same", "larger", "smaller")
 VALUES = (
