@@ -18,6 +18,10 @@ settings.register_profile(
     "project", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("project")
+if os.environ.get("CUDA_MEMORY_POOL") == "off":  # .ci/sanitize: no array lies inside of a larger piece of memory
+    import cupy
+
+    cupy.cuda.set_allocator(None)
 
 
 @pytest.fixture(scope="session")
