@@ -55,7 +55,7 @@ class Sources:
                 f"picture of {width}x{height}: allowed is a width >= {ROW_WIDTH} and a height >= {TILE}",
             )
             require(float(np.ptp(picture)) > 0, "a picture is constant: its spectrum beyond k = 0 vanishes")
-        return cls(pictures, load_cifar10(data).images if data is not None else None)
+        return cls(pictures, load_cifar10(data, partial=True).images if data is not None else None)
 
     def draw(self, rng: np.random.Generator, large: bool, *, pictures: bool | None = None) -> Signal:
         """One input: d in 257 ... 301, 32×32 or 3×32×32 if `large`, else d in 5 ... 64; even and odd sizes.
