@@ -31,11 +31,11 @@ from deep_check.weights import Weights, save_weights
 from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
 from theory_sim.inputs.cifar10 import Cifar10
+from theory_sim.intervals import wilson
 from theory_sim.provenance import provenance
 
 EVERY_S = 60.0  # seconds between checkpoints within an epoch
 WEIGHTS, LOG, RECIPE = "weights.safetensors", "log.csv", "recipe.json"
-Z95 = 1.959964  # normal quantile of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,8 @@ def accuracy(logits: Callable[[NDArray[np.float32]], NDArray[Any]], data: Cifar1
     """`accuracy` on all images with its 95 % interval `low` ... `high` (Wilson), and `n`."""
     n = len(data.labels)
     right = int((logits(_unit(data.images)).argmax(axis=1) == data.labels).sum())
-    share, z2 = right / n, Z95**2
-    centre, half = share + z2 / (2 * n), Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return {"accuracy": share, "low": (centre - half) / (1 + z2 / n), "high": (centre + half) / (1 + z2 / n), "n": n}
+    low, high = wilson(right, n)
+    return {"accuracy": right / n, "low": low, "high": high, "n": n}
 
 
 def _batch(
