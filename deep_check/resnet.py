@@ -23,7 +23,7 @@ from deep_check.checks import (
 )
 from deep_check.initial import initial_state
 from deep_check.normalisation import DEFAULT, NORMALISATIONS
-from deep_check.weights import Weights, as_state, load_weights, save_weights, usual_names
+from deep_check.weights import Weights, as_state, describe, load_weights, save_weights, usual_names
 from theory_sim.errors import InputError, require
 
 Array = NDArray[np.float32]
@@ -87,6 +87,7 @@ class ResNet:
         self._mean, self._std = self._given or self._normalisation(*NORMALISATIONS[DEFAULT])
         self._state = initial_state(self.architecture, check_seed(seed))
         self._facts: dict[str, Any] = {}
+        self._notes: tuple[str, ...] = ()
         self._attack: Any = None  # of deep_check.cpu or deep_check.cuda, made when first needed
         self._training: Any = None
 
@@ -101,7 +102,12 @@ class ResNet:
     ) -> Self:
         """The network that a weights file fits, with its weights. Raises InputError as `load`."""
         weights = load_weights(Path(path))
-        net = cls(weights.architecture.depth, device, weights.architecture.n_classes, mean, std, precision=precision)
+        found = weights.architecture
+        require(
+            found == Architecture(found.depth, found.n_classes),
+            f"weights {path} are of {describe(found)}: allowed are networks for colour images",
+        )
+        net = cls(found.depth, device, found.n_classes, mean, std, precision=precision)
         net._take(weights, f"weights {path}")
         return net
 
@@ -144,6 +150,11 @@ class ResNet:
     def facts(self) -> dict[str, Any]:
         """What the loaded file says of its weights (training, accuracy, ...)."""
         return dict(self._facts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted when the file was loaded, a line each."""
+        return self._notes
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and running statistics, by PyTorch's names."""
@@ -222,7 +233,7 @@ class ResNet:
             self._mean, self._std = stored
         else:
             self._mean, self._std = self._given or self._normalisation(*NORMALISATIONS[DEFAULT])
-        self._state, self._facts = weights.state, dict(weights.facts)
+        self._state, self._facts, self._notes = weights.state, dict(weights.facts), weights.notes
         self._attack = self._training = None  # the normalisation may be another
 
     def _forget(self) -> None:

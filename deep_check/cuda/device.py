@@ -144,12 +144,21 @@ class CupyDevice:
         shared_mem: int = 0,
     ) -> None:
         """Run a kernel of `source.FAMILIES` in CuPy's current stream."""
-        function = self._kernels.get(kernel)
-        if function is None:
-            function = self._kernels[kernel] = self._module(families_by_kernel()[kernel]).get_function(kernel)
+        function = self._function(kernel)
         if shared_mem > MOST_STATIC_SHARED and function.max_dynamic_shared_size_bytes < shared_mem:
             function.max_dynamic_shared_size_bytes = shared_mem
         function(grid, block, tuple(arguments), shared_mem=shared_mem)
+
+    def use_of(self, kernel: str) -> dict[str, int]:
+        """`registers` a thread, bytes of local memory (`spills`) and of static shared memory (`shared`)."""
+        function = self._function(kernel)
+        names = {"registers": "num_regs", "spills": "local_size_bytes", "shared": "shared_size_bytes"}
+        return {name: int(getattr(function, attribute)) for name, attribute in names.items()}
+
+    def _function(self, kernel: str) -> Any:
+        if kernel not in self._kernels:
+            self._kernels[kernel] = self._module(families_by_kernel()[kernel]).get_function(kernel)
+        return self._kernels[kernel]
 
     def _module(self, family: str) -> Any:
         if family not in self._modules:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.errors import InputError
+from theory_sim.progress import Watch
 from theory_sim.sweep import plan
 from theory_sim.sweep.definition import Recording, SweepDefinition, parse_sweep
 from theory_sim.sweep.execution import local, run
 from theory_sim.sweep.plan import Contents
-from theory_sim.progress import Watch
 
 GRID: dict[str, Any] = {
     "run": {"dim": 33, "cutoff": 4, "width": 8, "n_steps": 20},

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from tests.sweep.fakes import GRID, INVALID, SMOOTH, Recorder, bits, compute, sweep
 from theory_sim.errors import InputError
+from theory_sim.progress import Watch
 from theory_sim.sweep.definition import Recording, parse_sweep
 from theory_sim.sweep.engine import recording_steps
 from theory_sim.sweep.estimate import estimate
 from theory_sim.sweep.execution import Task, local, run
 from theory_sim.sweep.plan import Contents, coordinates_of, layout_of, survey
-from theory_sim.progress import Watch
 from theory_sim.sweep.store import UNDONE, SweepStore, open_sweep
 from theory_sim.sweep.validity import REASONS, reasons
 

@@ -13,10 +13,10 @@ import xarray as xr
 
 from tests.sweep.fakes import INVALID, SAMPLED, compute, sweep
 from theory_sim.errors import InputError
+from theory_sim.progress import Watch
 from theory_sim.sweep.definition import parse_sweep
 from theory_sim.sweep.execution import run
 from theory_sim.sweep.export import export, targets
-from theory_sim.progress import Watch
 from theory_sim.sweep.store import MARKS, SweepStore, open_sweep
 
 
