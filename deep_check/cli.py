@@ -13,6 +13,7 @@ import typer
 from deep_check.classify import classify
 from deep_check.info import info
 from deep_check.selftest.command import selftest
+from deep_check.training.command import train
 from theory_sim.command_line import run_app
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(selftest)
 app.command()(info)
 app.command()(classify)
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:

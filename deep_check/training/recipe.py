@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from deep_check.architecture import Architecture
 from deep_check.normalisation import NORMALISATIONS
-from theory_sim.errors import InputError, require
+from theory_sim.configuration import parse_text, read_toml, require_known, split_setting
+from theory_sim.errors import require
 
 CHOICES = {
     "loss": ("cross_entropy", "mse"),
@@ -94,25 +93,17 @@ class Recipe:
         )
 
 
-def read_recipe(path: Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """A recipe from a TOML file (all defaults without one), changed by `settings`.
+def read_recipe(path: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
+    """A recipe from a TOML file (all defaults without one), then changed by settings "key=value".
 
     Raises InputError if the file cannot be read, a key is unknown (near ones are named), or a value is not allowed.
     """
-    given: dict[str, Any] = {}
-    if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"recipe {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"recipe {path}: {error}") from None
-    known = [field.name for field in fields(Recipe)]
-    for name in (given := {**given, **(settings or {})}):
-        near = difflib.get_close_matches(name, known) or known
-        require(name in known, f"recipe key {name!r}: allowed are {', '.join(near)}")
+    given = read_toml(path) if path is not None else {}
+    for name, text in map(split_setting, settings):
+        given[name] = parse_text(text)
     types = get_type_hints(Recipe)
-    exact: dict[str, Any] = {
-        name: float(value) if types[name] is float and type(value) is int else value for name, value in given.items()
-    }
-    return replace(Recipe(), **exact)
+    for name, value in given.items():
+        require_known(name, types)
+        if types[name] is float and type(value) is int:
+            given[name] = float(value)
+    return replace(Recipe(), **given)

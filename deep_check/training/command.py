@@ -1,0 +1,59 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def train(
+    data: Annotated[Path | None, typer.Option(help="CIFAR-10: the official folder or archive.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; the same command goes on from there.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Recipe, a TOML file; --keys lists its keys.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, over the recipe's.")] = None,
+    hold_out: Annotated[
+        bool, typer.Option("--hold-out", help="Train on batches 1-4 and judge on 5: to choose a recipe.")
+    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Take batches that are not whole, and name them.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Print every key with its default, and stop.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
+) -> None:
+    """Train a ResNet on CIFAR-10: normally, with MSE, or against an adversary; resumable to the same bits."""
+    from deep_check.training.recipe import Recipe, read_recipe
+    from deep_check.training.trainer import WEIGHTS, Progress, train
+    from theory_sim.errors import InputError
+    from theory_sim.inputs.cifar10 import BATCHES, load_cifar10
+    from theory_sim.progress import Progress as Shown
+
+    if keys:
+        for name, value in Recipe().as_dict().items():
+            typer.echo(f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}")
+        return
+    if data is None or out is None:
+        raise InputError("train: --data FOLDER (CIFAR-10) and --out FOLDER are needed")
+    recipe = read_recipe(config, settings or ())
+    training = load_cifar10(data, BATCHES[:4] if hold_out else BATCHES[:5], partial=partial)
+    test = load_cifar10(data, ("data_batch_5" if hold_out else "test_batch",), partial=partial)
+    with Shown(quiet) as shown:
+        for note in (*training.notes, *test.notes):
+            shown.note(note)
+
+        def report(progress: Progress) -> None:
+            shown.update("images", progress.step * recipe.batch_size, progress.n_steps * recipe.batch_size)
+
+        def epoch_done(row: dict[str, Any]) -> None:
+            if not quiet:
+                shown.note(describe(row))
+
+        row = train(recipe, training, test, out, report, epoch_done)
+    typer.echo(f"{out / WEIGHTS}: {describe(row)}")
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A row of the log in words."""
+    return (
+        f"epoch {row['epoch']}: loss {row['training_loss']:.4f}, right {row['training_accuracy']:.1%} in training and "
+        f"{row['accuracy']:.2%} [{row['low']:.2%}, {row['high']:.2%}] of {row['n']:,} others, {row['seconds']:.0f} s"
+    )
