@@ -78,6 +78,7 @@ def run_kernels(
     quick: Quick = False,
     plots: Annotated[Path | None, typer.Option(help="Draw roofline.png into this folder.")] = None,
     only: Annotated[str, typer.Option(help="Only jobs whose name has this text.")] = "",
+    wait: Annotated[float, typer.Option(help="Seconds in all to wait for a quiet machine before jobs.")] = 0.0,
 ) -> int:
     """Every operation of a ResNet-32 at its shapes, a PGD step and a training step; and the limits of this machine."""
     from benchmarks import kernels, kernels_jobs, kernels_roofline
@@ -85,13 +86,20 @@ def run_kernels(
     from benchmarks.limits_cuda import measure_cuda_limits
 
     _check_options(out, repeats, plots)
+    require(0 <= wait < float("inf"), f"--wait {wait}: allowed is a number of seconds >= 0")
+    patience = results.Patience(wait)
     place = kernels.choose_device(device)
     present, skipped = kernels.choose_peers([name.strip() for name in peers.split(",")], place)
     sizes = kernels_jobs.QUICK if quick else kernels_jobs.Sizes()
     busy = Busy()
-    _note("measuring the machine")
+
+    def begin(job: str) -> None:
+        patience.wait()
+        _note(job)
+
+    begin("measuring the machine")
     limits = (measure_cuda_limits if place == "cuda" else measure_float32_limits)(quick=quick)
-    rows, costs, more = kernels.measure(sizes, place, present, repeats, _note, only)
+    rows, costs, more = kernels.measure(sizes, place, present, repeats, begin, only)
     points = kernels_roofline.points(rows, costs, limits)
     if plots is not None:
         where = "GPU" if place == "cuda" else f"{results.n_cores()} cores"

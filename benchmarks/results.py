@@ -8,6 +8,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -20,6 +21,8 @@ from rich.table import Table
 from theory_sim.errors import InputError, require
 from theory_sim.provenance import commit
 
+QUIET = 0.1  # cores that others may take while something is timed: more than that is seen in the times
+PROBE_S = 1.0
 PACKAGES = ("numpy", "scipy", "numba", "torch", "jax", "jaxlib")
 
 
@@ -119,6 +122,24 @@ def seconds_of_others() -> float | None:
     own = os.times()
     ours = own.user + own.system + own.children_user + own.children_system
     return (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK") - ours
+
+
+class Patience:
+    """Waits for a quiet machine, so many seconds altogether. No process of the caller's own may run meanwhile."""
+
+    def __init__(self, seconds: float) -> None:
+        """seconds: 0 never waits."""
+        self.left = seconds
+
+    def wait(self) -> None:
+        """Return when others take less than QUIET cores, or when no patience is left or the system does not tell."""
+        while self.left > 0:
+            before, start = seconds_of_others(), time.monotonic()
+            time.sleep(min(PROBE_S, self.left))
+            after, elapsed = seconds_of_others(), time.monotonic() - start
+            self.left -= elapsed
+            if before is None or after is None or (after - before) / elapsed < QUIET:
+                return
 
 
 def versions() -> dict[str, str]:

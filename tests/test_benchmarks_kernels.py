@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import kernels, kernels_cpu, kernels_cuda, kernels_jobs, kernels_network, kernels_roofline
+from benchmarks import kernels, kernels_cpu, kernels_cuda, kernels_jobs, kernels_network, kernels_roofline, results
 from benchmarks.__main__ import main
 from benchmarks.kernels import Cost
 from benchmarks.limits import CACHED, Float32Limits, measure_float32_limits
@@ -374,12 +375,31 @@ def test_peers_that_cannot_run_are_named(monkeypatch: pytest.MonkeyPatch) -> Non
         kernels.choose_peers(["jax"], "cpu")
 
 
+def test_patience_waits_for_a_quiet_machine_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "PROBE_S", 0.01)
+    started = time.monotonic()
+    busy = iter([0.0, 5.0, 5.0, 10.0, 10.0, 10.0, 10.0])  # quiet at the third look
+    monkeypatch.setattr(results, "seconds_of_others", lambda: next(busy))
+    patience = results.Patience(100.0)
+    patience.wait()
+    assert next(busy) == 10.0
+    assert 0 < 100 - patience.left < time.monotonic() - started + 1e-3
+    monkeypatch.setattr(results, "seconds_of_others", lambda: 2 * time.monotonic())  # two cores for ever
+    patience = results.Patience(0.05)
+    patience.wait()
+    assert patience.left <= 0
+    monkeypatch.setattr(results, "seconds_of_others", lambda: None)
+    results.Patience(100.0).wait()
+    results.Patience(0.0).wait()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--device", "gpu"], "--device gpu: allowed are auto, cpu, cuda"),
         (["--peers", "jax"], "peer jax: allowed is torch"),
         (["--repeats", "0"], "--repeats 0: allowed is >= 1"),
+        (["--wait", "-1"], "--wait -1.0: allowed is a number of seconds >= 0"),
         (["--plots", "no/such/folder"], "--plots no/such/folder: is not a folder"),
         (["--quick", "--only", "no such job"], "--only no such job: no job has this in its name"),
     ],
