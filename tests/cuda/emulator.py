@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -177,19 +178,38 @@ def _compile(code: str, flags: tuple[str, ...], file: Path) -> None:
         work = Path(name)
         (work / "kernels.cpp").write_text(code, encoding="utf-8")
         objects = work / "kernels.o", _runtime(file.parent)
-        _run(*COMMON, *flags, "-include", HEADER, "-c", work / "kernels.cpp", "-o", objects[0])
+        _run(*COMMON, *flags, "-include", _header(file.parent, flags), "-c", work / "kernels.cpp", "-o", objects[0])
         _run("g++", "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "module.so")
         os.replace(work / "module.so", file)
 
 
 def _runtime(folder: Path) -> Path:
     """The runtime compiled, once for all modules of a folder."""
-    file = folder / f"runtime-{hashlib.sha256(RUNTIME.read_bytes()).hexdigest()[:20]}.o"
+    file = folder / f"runtime-{_digest(RUNTIME)}.o"
     if not file.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            _run(*COMMON, "-O2", "-c", RUNTIME, "-o", Path(name) / "runtime.o")
-            os.replace(Path(name) / "runtime.o", file)
+        _make(file, *COMMON, "-O2", "-c", RUNTIME)
     return file
+
+
+def _header(folder: Path, flags: tuple[str, ...]) -> Path:
+    """A copy of the header, compiled beside it, once for all modules of a folder with the same flags."""
+    file = folder / f"emulator-{_digest(HEADER, *flags)}.h"
+    compiled = file.with_name(f"{file.name}.gch")
+    if not compiled.exists():
+        shutil.copyfile(HEADER, file)
+        _make(compiled, *COMMON, *flags, "-x", "c++-header", file)
+    return file
+
+
+def _digest(file: Path, *words: str) -> str:
+    return hashlib.sha256(chr(0).join((file.read_text(encoding="utf-8"), *words)).encode()).hexdigest()[:20]
+
+
+def _make(file: Path, *command: str | Path) -> None:
+    """Run a compiler; its output appears under its name when it is whole."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as name:
+        _run(*command, "-o", Path(name) / file.name)
+        os.replace(Path(name) / file.name, file)
 
 
 def _run(*command: str | Path) -> None:

@@ -15,11 +15,12 @@ from deep_check.reference_network import ReferenceNetwork
 from tests.deep_check.cuda.device import DEVICES, open_device
 from tests.deep_check.networks import MEAN, STD, images_and_labels, random_state
 from tests.helpers import assert_close, assert_differs
+from tests.tolerances import TOLERANCES
 from theory_sim.errors import InputError
 
 EIGHT = Architecture(depth=8)
 STATE = random_state(EIGHT)
-IMAGES, LABELS = images_and_labels(3, EIGHT)
+IMAGES, LABELS = images_and_labels(2, EIGHT)
 TOLERANCE = {"float32": "network_cuda", "tf32": "network_tf32", "bf16": "network_bf16"}
 IN_NORM = {"float32": "network_cuda", "tf32": "network_tf32_gradient", "bf16": "network_bf16_gradient"}
 
@@ -47,29 +48,37 @@ def relative(found: Any, expected: Any) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1))
 
 
+@pytest.fixture(scope="module")
+def expected() -> tuple[tuple[Any, ...], tuple[Any, ...], Any]:
+    """Input gradients, a batch of training, and logits with the statistics that it has moved, in float64."""
+    reference = ReferenceNetwork(EIGHT, STATE, MEAN, STD)
+    attack = reference.input_gradient(IMAGES, LABELS, "margin")
+    trained = reference.loss_and_gradients(IMAGES, LABELS, "mse", update_statistics=True)
+    copies = {name: np.array(array) for name, array in trained[1].items()}
+    return attack, (trained[0], copies, trained[2]), reference.logits(IMAGES)
+
+
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_precisions(precision: str) -> None:
+def test_precisions(precision: str, expected: tuple[tuple[Any, ...], tuple[Any, ...], Any]) -> None:
     """Errors of the whole network: of logits relative to the largest, of gradients in their norm."""
-    net, reference = network(precision), ReferenceNetwork(EIGHT, STATE, MEAN, STD)
-    losses, gradient, logits = reference.input_gradient(IMAGES, LABELS, "margin")
+    (losses, gradient, logits), (loss, gradients, in_training), after = expected
     tolerance, in_norm, scale = TOLERANCE[precision], IN_NORM[precision], float(np.abs(logits).max())
+    net = network(precision)
     found = net.input_gradient(IMAGES, LABELS, "margin")
-    assert_close("logits", net(IMAGES), logits, tolerance)
+    assert_close("logits", found.logits, logits, tolerance)
     assert_close("losses", found.losses, losses, tolerance, scale=scale)
-    assert_close("input gradient", relative(found.gradient, gradient), np.zeros(3), in_norm)
-    loss, gradients, in_training = reference.loss_and_gradients(IMAGES, LABELS, "mse", update_statistics=True)
+    assert_close("input gradient", relative(found.gradient, gradient), np.zeros(len(IMAGES)), in_norm)
     trained = net.loss_and_gradients(IMAGES, LABELS, "mse", update_statistics=True)
     assert_close("loss", trained.loss, loss, tolerance)
     assert_close("logits in training", trained.logits, in_training, tolerance)
     flat = [np.concatenate([np.ravel(part[name]) for name in gradients]) for part in (trained.gradients, gradients)]
     assert_close("gradient", relative(*([array] for array in flat)), [0.0], in_norm)
-    after = reference.logits(IMAGES)
     assert_close("logits, statistics moved", net(IMAGES), after, tolerance)
     assert_differs("the wrong sign", -after, after, tolerance)
-    if precision != "float32":
-        exact = network().input_gradient(IMAGES, LABELS, "margin")
-        assert not np.array_equal(exact.logits, found.logits)
+    if precision != "float32":  # what was asked for is what was run
+        error = np.abs(found.logits - logits).max() / scale
+        assert error > 10 * TOLERANCES["network_cuda"].value
 
 
 @pytest.mark.gpu
