@@ -1,4 +1,4 @@
-"""The convolutions in the emulator's check mode, planted faults in copies of them, and what NVRTC makes of them."""
+"""The convolutions in the emulator's check mode, and faults planted in copies of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from deep_check.cuda.source import FAMILIES, families_by_kernel, source
+from deep_check.cuda.source import FAMILIES, source
 from deep_check.ops import conv2d_tiles as tiles
 from deep_check.ops.conv2d_cuda import Convolution, Epilogue, bits_shape
-from tests.cuda import nvrtc
 from tests.cuda.device import needs_compiler
 from tests.cuda.emulator import EmulatorError
 from tests.deep_check.cuda.convolutions import AWKWARD, TOLERANCE, Case, Runner, Shape, assert_correct, of_network
 from tests.deep_check.cuda.device import EmulatedDevice
 from tests.helpers import assert_close
 
-FAMILIES_HERE = ("conv2d", "conv2d_mma")
-LARGEST_SPILL, MOST_REGISTERS = 16, 128  # bytes a thread; 512 threads a multiprocessor
 MOST_SHARED = 113 << 10  # bytes: two blocks on a multiprocessor of Hopper, one on Ampere's
 # With the stages' own blocks, of which these fill a part.
 SMALL = [*AWKWARD, Shape(1, 3, 16, 5, 12), Shape(3, 13, 64, 8, 8), Shape(1, 13, 32, 16, 16, 2), Shape(1, 64, 5, 4, 4)]
@@ -184,32 +181,6 @@ def test_unsafe_code_is_found_by_the_checks(name: str) -> None:
 def test_wrong_code_is_found_by_the_numbers(name: str) -> None:
     with pytest.raises(AssertionError):
         run(WRONG[name], with_fault(WRONG[name], "fast"))
-
-
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("family", FAMILIES_HERE)
-def test_nvrtc_compiles_without_spills(family: str, architecture: str) -> None:
-    for name, use in nvrtc.compile_source(source(family), architecture, FAMILIES[family].kernels).items():
-        nvrtc.TABLE[f"{name} {architecture}"] = use
-        assert use.spills <= LARGEST_SPILL, (name, use)
-        assert use.registers <= MOST_REGISTERS, (name, use)
-        assert use.shared == 0, (name, use)  # all of it is dynamic
-
-
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc")
-@pytest.mark.parametrize(
-    ("kernel", "words"),
-    [
-        ("conv2d<1, 16, 16, 16, 32, 1>", ("cp.async.cg.shared.global", "ld.shared.v4.f32", "st.global.v4.f32")),
-        ("conv2d_mma<false, 1, 16, 1, 8, 16, 32, 1>", ("m16n8k8.row.col.f32.tf32.tf32.f32", "st.global.v2.f32")),
-        ("conv2d_mma<true, 1, 16, 1, 8, 16, 32, 1>", ("m16n8k16.row.col.f32.bf16.bf16.f32", "cvt.rn.bf16x2.f32")),
-    ],
-)
-def test_the_assembly_has_what_it_is_written_for(kernel: str, words: tuple[str, ...]) -> None:
-    """Asynchronous copies and accesses of 16 bytes, products of tiles."""
-    text = nvrtc.assembly(source(families_by_kernel()[kernel]), "compute_80", (kernel,))
-    assert [word for word in words if word not in text] == []
 
 
 def test_shared_memory_leaves_room_for_two_blocks() -> None:

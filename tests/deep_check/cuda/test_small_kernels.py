@@ -14,7 +14,7 @@ from tests.helpers import assert_close
 from theory_sim.errors import InputError
 
 # Production's stages on few images, then sizes that fit no tile: odd, prime, 1, rows of no whole bytes.
-SHAPES = [(3, 16, 32, 32), (2, 64, 8, 8), (2, 3, 12, 12), (5, 2, 7, 13), (2, 1, 1, 3), (1, 4, 6, 4)]
+SHAPES = [(3, 16, 32, 32), (2, 32, 16, 16), (2, 64, 8, 8), (2, 3, 12, 12), (5, 2, 7, 13), (2, 1, 1, 3), (1, 4, 6, 4)]
 
 
 @pytest.fixture(params=DEVICES, scope="module")

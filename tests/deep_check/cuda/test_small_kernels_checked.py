@@ -1,4 +1,4 @@
-"""The small kernels in the emulator's check mode, planted faults in copies of them, and what NVRTC makes of them."""
+"""The small kernels in the emulator's check mode, and faults planted in copies of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pytest
 
 from deep_check.architecture import Architecture
 from deep_check.cuda.attack_network import AttackNetwork
-from deep_check.cuda.source import FAMILIES, FOLDER, prelude, source
+from deep_check.cuda.source import FAMILIES, FOLDER, prelude
 from deep_check.cuda.training_network import TrainingNetwork
-from deep_check.ops import kernel_families, launching
+from deep_check.ops import launching
 from deep_check.ops.loss_reference import LOSSES
-from tests.cuda import nvrtc
 from tests.cuda.device import needs_compiler
 from tests.cuda.emulator import EmulatorError
 from tests.deep_check.cuda import checks
@@ -24,7 +23,6 @@ from tests.deep_check.networks import MEAN, STD, images_and_labels, random_state
 from tests.helpers import assert_close
 
 Check = Callable[[EmulatedDevice], None]
-LARGEST_SPILL, MOST_REGISTERS = 16, 128  # bytes a thread; two blocks of 256 threads a multiprocessor
 
 
 def check_gather(device: EmulatedDevice) -> None:
@@ -186,13 +184,3 @@ def test_wrong_code_is_found_by_the_numbers(name: str) -> None:
     fault = WRONG[name]
     with pytest.raises(AssertionError):
         CHECKS[fault.check](with_fault(fault, "fast"))
-
-
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("family", kernel_families.FAMILIES)
-def test_nvrtc_compiles_without_spills(family: str, architecture: str) -> None:
-    for name, use in nvrtc.compile_source(source(family), architecture, FAMILIES[family].kernels).items():
-        nvrtc.TABLE[f"{name} {architecture}"] = use
-        assert use.spills <= LARGEST_SPILL, (name, use)
-        assert use.registers <= MOST_REGISTERS, (name, use)
