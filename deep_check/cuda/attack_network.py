@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deep_check.architecture import STAGES, Architecture
 from deep_check.cuda.device import Device, cuda_device
-from deep_check.cuda.layers import LARGEST_BLOCK, PackedWeights, convolutions_of, is_on_host
+from deep_check.cuda.layers import LARGEST_BLOCK, PackedWeights, Rooms, convolutions_of, is_on_host
 from deep_check.folding import fold
 from deep_check.ops.conv2d_cuda import RAW, Epilogue, bits_shape
 from deep_check.ops.linear_cuda import linear, linear_input_gradient
@@ -77,7 +77,7 @@ class AttackNetwork:
         self._border = self.device.empty((architecture.in_channels,), np.float32)
         self._linear_weight = self.device.empty((architecture.n_classes, STAGES[-1]), np.float32)
         self._linear_bias = self.device.empty((architecture.n_classes,), np.float32)
-        self._rooms: dict[int, Room] = {}
+        self._rooms = Rooms[Room]()
         self.set_state(state)
 
     def set_state(self, state: Mapping[str, NDArray]) -> None:
@@ -94,7 +94,7 @@ class AttackNetwork:
         """(n, c, h, w) -> (n, n_classes) float32."""
         logits = self._result(images, (len(images), self.architecture.n_classes))
         for own in _blocks(len(images)):
-            room = self._room(own.stop - own.start)
+            room = self._rooms.of(own.stop - own.start, self.make_room)
             self.device.write(room.images, images[own])
             self.forward(room)
             self._store(logits, own, room.logits)
@@ -111,7 +111,7 @@ class AttackNetwork:
         d_images = self._result(images, tuple(images.shape)) if out is None else out
         labels = labels.astype(np.int32)
         for own in _blocks(n):
-            room = self._room(own.stop - own.start)
+            room = self._rooms.of(own.stop - own.start, self.make_room)
             self.device.write(room.images, images[own])
             self.device.write(room.labels, labels[own])
             self.forward(room)
@@ -177,14 +177,6 @@ class AttackNetwork:
             stage -= self._convolutions[i].stride == 2
             convolve(i, d_middle, room.blocks[stage], Epilogue("backward", residual=d_sum, bits=room.signs[i - 1]))
         convolve(0, room.blocks[0], room.d_images, RAW)
-
-    def _room(self, n: int) -> Room:
-        """Memory for n images, kept for the next time; of another size than the last two only anew."""
-        if n not in self._rooms:
-            while len(self._rooms) > 1:
-                self._rooms.pop(next(iter(self._rooms)))
-            self._rooms[n] = self.make_room(n)
-        return self._rooms[n]
 
     def _result(self, images: Any, shape: tuple[int, ...]) -> Any:
         return np.empty(shape, np.float32) if is_on_host(images) else self.device.empty(shape, np.float32)

@@ -1,10 +1,10 @@
-"""What both CUDA networks are made of: convolutions, memory by name, and all weights packed by one launch."""
+"""What both CUDA networks are made of: convolutions, memory by name and by size, all weights packed by one launch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from deep_check.ops.conv2d_cuda import Convolution
 from deep_check.ops.launching import gather
 
 Shape = tuple[int, ...]
+Room = TypeVar("Room")
 LARGEST_BLOCK = 512  # images that are taken through a network at once, where there is a choice
 
 
@@ -38,6 +39,25 @@ def views(flat: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
 def is_on_host(array: Any) -> bool:
     """Whether results should come back to the host, too."""
     return isinstance(array, np.ndarray)
+
+
+class Rooms(Generic[Room]):
+    """Memory for batches of one size, made when first asked for; that of the last two sizes is kept.
+
+    Whole blocks and what remains, whole batches and the last of an epoch: two sizes take turns.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is made yet."""
+        self._rooms: dict[int, Room] = {}
+
+    def of(self, n: int, make: Callable[[int], Room]) -> Room:
+        """Memory for n images, by make(n) if it is not there."""
+        if n not in self._rooms:
+            while len(self._rooms) > 1:
+                self._rooms.pop(next(iter(self._rooms)))
+            self._rooms[n] = make(n)
+        return self._rooms[n]
 
 
 class PackedWeights:

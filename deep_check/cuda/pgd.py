@@ -26,16 +26,17 @@ class PgdSteps:
         """Raises InputError on an unknown loss or norm, and on n < 1."""
         require(norm in NORMS, f"norm {norm!r}: allowed are {', '.join(NORMS)}")
         require(n >= 1, f"{n} images: allowed is >= 1")
-        self._device, self._room = network.device, network.make_room(n)
-        self._origin = self._device.empty(self._room.images.shape, np.float32)
-        move, images = NORMS[norm], self._room.images
+        self._device = device = network.device
+        self._room = room = network.make_room(n)
+        self._origin = origin = device.empty(room.images.shape, np.float32)
+        move = NORMS[norm]
 
-        def work() -> None:
-            network.forward(self._room)
-            network.backward(self._room, loss)
-            move(self._device, images, self._origin, self._room.d_images, step_size, radius, images)
+        def work() -> None:  # it is kept: without `self` in it, memory goes when the steps go
+            network.forward(room)
+            network.backward(room, loss)
+            move(device, room.images, origin, room.d_images, step_size, radius, room.images)
 
-        self.step = self._device.capture(work)
+        self.step = device.capture(work)
 
     def start(self, images: Any, labels: Any, start: Any = None) -> None:
         """Begin at `start` (the images themselves if None) with balls around images, (n, c, h, w); labels: (n,)."""

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from deep_check.architecture import EPSILON, STAGES, Architecture
 from deep_check.cuda.device import Device, cuda_device
-from deep_check.cuda.layers import PackedWeights, convolutions_of, views
+from deep_check.cuda.layers import PackedWeights, Rooms, convolutions_of, views
 from deep_check.ops.batch_norm_cuda import SCRATCH, batch_norm_evaluation, batch_norm_gradient, batch_norm_training
 from deep_check.ops.conv2d_cuda import Epilogue, bits_shape
 from deep_check.ops.linear_cuda import linear, linear_gradient
@@ -94,7 +94,7 @@ class TrainingNetwork:
         self._means = [self.device.empty((c,), np.float32) for c in channels]
         self._variances = [self.device.empty((c,), np.float32) for c in channels]
         self._scratch = self.device.empty((STAGES[-1], SCRATCH), np.float32)
-        self._rooms: dict[int, Room] = {}
+        self._rooms = Rooms[Room]()
         self.set_state(state)
 
     def set_state(self, state: Mapping[str, NDArray]) -> None:
@@ -115,7 +115,7 @@ class TrainingNetwork:
         device's memory, valid until the next call. Raises InputError where a
         channel's statistics would be those of one value, and on an unknown loss.
         """
-        room = self._room(len(images))
+        room = self._rooms.of(len(images), self.make_room)
         self.device.write(room.images, images)
         self.device.write(room.labels, labels.astype(np.int32))
         self.run(room, loss, update_statistics)
@@ -231,11 +231,3 @@ class TrainingNetwork:
 
     def _input_gradient(self, i: int, d_y: Any, d_x: Any, epilogue: Epilogue) -> None:
         self._convolutions[i].input_gradient(self.device, d_y, self._packed.turned[i], d_x, epilogue)
-
-    def _room(self, n: int) -> Room:
-        """Memory for a batch of n, kept for the next time; an epoch has at most two sizes, and so have the rooms."""
-        if n not in self._rooms:
-            while len(self._rooms) > 1:
-                self._rooms.pop(next(iter(self._rooms)))
-            self._rooms[n] = self.make_room(n)
-        return self._rooms[n]

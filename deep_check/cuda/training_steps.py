@@ -86,11 +86,12 @@ class TrainingSteps:
 
     def __init__(self, network: TrainingNetwork, optimizer: Optimizer, n: int, loss: str) -> None:
         """Nothing is trained yet."""
-        self._device, self._room = network.device, network.make_room(n)
+        self._device = network.device
+        self._room = room = network.make_room(n)
         changed = (network.parameters, network.running_statistics, *optimizer.arrays)
 
-        def work() -> None:
-            network.run(self._room, loss)
+        def work() -> None:  # it is kept: without `self` in it, memory goes when the steps go
+            network.run(room, loss)
             optimizer.step(network.parameters, network.gradients)
 
         before = [self._device.fetch(array) for array in changed]

@@ -5,7 +5,7 @@ Every tile is right for every shape; the table says which is fast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 PRECISIONS = ("float32", "tf32", "bf16")  # of the products; sums are float32
 MODES = ("raw", "forward", "backward")  # what becomes of a sum: conv2d_epilogue.cuh
@@ -22,8 +22,55 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+class _Sums:
+    """What all blocks have in common that make `channels` sums of rows x columns pixels of some images."""
+
+    channels: int
+    rows: int
+    columns: int
+    images: int
+
+    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
+        """Blocks for n arrays (channels, height, width) of sums."""
+        tiles = ceil_div(height, self.rows) * ceil_div(width, self.columns)
+        return ceil_div(n, self.images) * tiles, ceil_div(channels, self.channels)
+
+
+class _Float(_Sums):
+    """On the ordinary units."""
+
+    chunk: int
+
+    def staged(self, terms: int) -> int:
+        """How many of `terms` channels are in shared memory at once."""
+        return min(self.chunk, terms)
+
+    def _shared(self, terms: int, plane: int) -> int:
+        chunk = self.staged(terms)
+        return FLOAT * min(2, ceil_div(terms, chunk)) * chunk * (self.images * plane + 9 * self.channels)
+
+
+class _Words(_Sums):
+    """On tensor cores."""
+
+    precision: str
+
+    def staged(self, terms: int) -> int:
+        """How many channels are in shared memory at once: what one product of tiles sums."""
+        return 16 if self.precision == "bf16" else 8
+
+    def _shared(self, plane: int) -> int:
+        """Eight words of each pixel and weight."""
+        return FLOAT * 8 * (self.images * _apart(plane) + 9 * self.channels + 8)
+
+
+def _apart(n: int) -> int:
+    """As in conv2d_mma.cu."""
+    return (n + 23) // 32 * 32 + 8
+
+
 @dataclass(frozen=True)
-class Tile:
+class Tile(_Float):
     """A block of `conv2d`: `channels` sums of rows x columns output pixels of some images, as conv2d.cu says.
 
     chunk: input channels in shared memory at once, twice (one chunk is summed while the next one arrives).
@@ -48,26 +95,15 @@ class Tile:
         """Threads of a block."""
         return self.images * self.rows * self.columns // 4 * self.channels // self.per_thread
 
-    def staged(self, terms: int) -> int:
-        """How many of `terms` channels are in shared memory at once."""
-        return min(self.chunk, terms)
-
     def shared(self, terms: int) -> int:
         """Bytes of shared memory where each sum has `terms` input channels."""
         seen = self.stride * self.columns
         pitch = seen + (8 if self.stride == 1 else 4) + (8 if seen == 8 else 0)
-        plane = (self.stride * (self.rows - 1) + 3) * pitch
-        chunk = self.staged(terms)
-        return FLOAT * min(2, ceil_div(terms, chunk)) * chunk * (self.images * plane + 9 * self.channels)
-
-    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
-        """Blocks for n outputs (channels, height, width)."""
-        tiles = ceil_div(height, self.rows) * ceil_div(width, self.columns)
-        return ceil_div(n, self.images) * tiles, ceil_div(channels, self.channels)
+        return self._shared(terms, (self.stride * (self.rows - 1) + 3) * pitch)
 
 
 @dataclass(frozen=True)
-class GradientTile:
+class GradientTile(_Float):
     """A block of `conv2d_stride_2_gradient`: `channels` of rows x columns pixels of the input, as conv2d.cu says."""
 
     channels: int
@@ -75,6 +111,7 @@ class GradientTile:
     rows: int
     columns: int
     chunk: int
+    images: int = field(init=False, default=1)
 
     @property
     def kernel(self) -> str:
@@ -86,19 +123,9 @@ class GradientTile:
         """Threads of a block."""
         return self.rows // 2 * self.columns // 4 * self.channels // self.per_thread
 
-    def staged(self, terms: int) -> int:
-        """How many of `terms` channels are in shared memory at once."""
-        return min(self.chunk, terms)
-
     def shared(self, terms: int) -> int:
         """Bytes of shared memory where each sum has `terms` output channels."""
-        plane = (self.rows // 2 + 1) * (self.columns // 2 + 4)
-        chunk = self.staged(terms)
-        return FLOAT * min(2, ceil_div(terms, chunk)) * chunk * (plane + 9 * self.channels)
-
-    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
-        """Blocks for n input gradients (channels, height, width)."""
-        return n * ceil_div(height, self.rows) * ceil_div(width, self.columns), ceil_div(channels, self.channels)
+        return self._shared(terms, (self.rows // 2 + 1) * (self.columns // 2 + 4))
 
 
 @dataclass(frozen=True)
@@ -149,13 +176,8 @@ class WeightTile:
         return self.n_parts(n, height, width), *groups
 
 
-def _apart(n: int) -> int:
-    """As in conv2d_mma.cu."""
-    return (n + 23) // 32 * 32 + 8
-
-
 @dataclass(frozen=True)
-class MmaTile:
+class MmaTile(_Words):
     """A block of `conv2d_mma`: as `Tile`, a warp makes 16·m_tiles channels of n_tiles times eight pixels."""
 
     stride: int
@@ -179,24 +201,14 @@ class MmaTile:
         tiles = self.images * self.rows * self.columns // 8 * self.channels // 16
         return tiles // (self.m_tiles * self.n_tiles) * 32
 
-    def staged(self, terms: int) -> int:
-        """How many channels are in shared memory at once: what one product of tiles sums."""
-        return 16 if self.precision == "bf16" else 8
-
     def shared(self, terms: int) -> int:
-        """Bytes of shared memory: eight words of each pixel and weight."""
+        """Bytes of shared memory, whatever the terms."""
         pitch = self.stride * self.columns + (8 if self.stride == 1 else 4)
-        plane = _apart((self.stride * (self.rows - 1) + 3) * pitch)
-        return FLOAT * 8 * (self.images * plane + 9 * self.channels + 8)
-
-    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
-        """Blocks for n outputs (channels, height, width)."""
-        tiles = ceil_div(height, self.rows) * ceil_div(width, self.columns)
-        return ceil_div(n, self.images) * tiles, ceil_div(channels, self.channels)
+        return self._shared((self.stride * (self.rows - 1) + 3) * pitch)
 
 
 @dataclass(frozen=True)
-class MmaGradientTile:
+class MmaGradientTile(_Words):
     """A block of `conv2d_stride_2_gradient_mma`: as `GradientTile` and `MmaTile`."""
 
     channels: int
@@ -205,6 +217,7 @@ class MmaGradientTile:
     rows: int
     columns: int
     precision: str = "tf32"
+    images: int = field(init=False, default=1)
 
     @property
     def kernel(self) -> str:
@@ -218,17 +231,9 @@ class MmaGradientTile:
         tiles = self.rows // 2 * self.columns // 16 * self.channels // 16
         return tiles // (self.m_tiles * self.n_tiles) * 32
 
-    def staged(self, terms: int) -> int:
-        """How many channels are in shared memory at once: what one product of tiles sums."""
-        return 16 if self.precision == "bf16" else 8
-
     def shared(self, terms: int) -> int:
-        """Bytes of shared memory: eight words of each pixel and weight."""
-        return FLOAT * 8 * (_apart((self.rows // 2 + 1) * (self.columns // 2 + 4)) + 9 * self.channels + 8)
-
-    def grid(self, n: int, channels: int, height: int, width: int) -> tuple[int, int]:
-        """Blocks for n input gradients (channels, height, width)."""
-        return n * ceil_div(height, self.rows) * ceil_div(width, self.columns), ceil_div(channels, self.channels)
+        """Bytes of shared memory, whatever the terms."""
+        return self._shared((self.rows // 2 + 1) * (self.columns // 2 + 4))
 
 
 def _is_bf16(precision: str) -> str:

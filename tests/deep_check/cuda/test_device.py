@@ -52,6 +52,25 @@ def test_a_training_step_allocates_nothing_and_waits_for_nothing(kind: Callable[
 
 
 @needs_compiler
+def test_memory_goes_with_its_owner() -> None:
+    """At once, not when Python next looks for cycles: a GPU's memory is small."""
+    device = EmulatedDevice()
+    net = TrainingNetwork(SMALL, random_state(SMALL), MEAN, STD, device)
+    net.loss_and_gradients(*images_and_labels(2, SMALL), "mse")
+    attacked = AttackNetwork(SMALL, random_state(SMALL), MEAN, STD, device)
+    owners = [net, attacked, PgdSteps(attacked, 2, "mse", 0.1, 0.2)]
+    owners.append(TrainingSteps(net, Sgd(device, net.parameters.size, 0.1), 2, "mse"))
+    alive = [weakref.ref(owner) for owner in owners]
+    device.launches.clear()
+    gc.disable()
+    try:
+        del net, attacked, owners
+        assert [owner() for owner in alive] == [None] * 4
+    finally:
+        gc.enable()
+
+
+@needs_compiler
 def test_what_a_device_would_refuse_is_refused() -> None:
     device = EmulatedDevice()
     array = device.full((2,), 0, np.float32)
