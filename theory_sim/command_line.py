@@ -36,12 +36,13 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _refuse(f"not enough memory: {error}")
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted", err=True)
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message"):  # a wrong option or command; the class's home differs between versions
             return _refuse(error.format_message())
         raise
+    if code == INTERRUPTED:  # some versions of Typer turn Ctrl-C into this code, others raise
+        typer.echo("interrupted", err=True)
     return code if isinstance(code, int) else OK
 
 

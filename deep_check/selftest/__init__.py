@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deep_check.selftest.cases import Case, Pair, cases
+from deep_check.selftest.cases import Case, Pair, cases_of
 
 
 class Row(NamedTuple):
@@ -30,7 +30,7 @@ def run(operations: Any, report: Callable[[int, int], None] = lambda done, total
 
     report: told how many of how many are done. A kernel that cannot be compiled or run is a row that failed.
     """
-    todo = cases(operations)
+    todo = cases_of(operations)
     rows = []
     for done, case in enumerate(todo):
         report(done, len(todo))

@@ -62,7 +62,7 @@ class Case:
     run: Callable[[Any], list[Pair]]
 
 
-def cases(operations: Any) -> list[Case]:
+def cases_of(operations: Any) -> list[Case]:
     """All cases of a device, cheap to make: nothing is drawn or computed yet."""
     n = operations.N_IMAGES
     return [
