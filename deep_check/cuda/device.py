@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from deep_check.cuda.source import FAMILIES, families_by_kernel, source
 from deep_check.cuda.transforms import CupyTransforms, Transforms
-from theory_sim.errors import InputError
+from theory_sim.errors import InputError, require
 
+LOWEST_CAPABILITY = 80  # has asynchronous copies to shared memory, TF32 and BF16
 MOST_STATIC_SHARED = 48 << 10  # bytes of shared memory that a kernel gets without asking for more
 
 
@@ -79,7 +80,7 @@ class CupyDevice:
     """The current CUDA device. CuPy compiles a family of kernels for it at first use and keeps it in its own cache."""
 
     def __init__(self) -> None:
-        """Raises InputError if CuPy is missing or finds no device."""
+        """Raises InputError if CuPy is missing or finds no device, or one that the kernels are not written for."""
         try:
             import cupy
         except ImportError:
@@ -91,6 +92,11 @@ class CupyDevice:
                 raise InputError("device cuda: no CUDA device found, allowed is cpu")
         except cupy.cuda.runtime.CUDARuntimeError as error:
             raise InputError(f"device cuda: {' '.join(str(error).split())}; allowed is cpu") from None
+        capability = int(cupy.cuda.Device().compute_capability)
+        require(
+            capability >= LOWEST_CAPABILITY,
+            f"device cuda: a GPU of compute capability {capability / 10}, allowed are 8.0 (Ampere) and later, and cpu",
+        )
         self.cupy = cupy
         self._modules: dict[str, Any] = {}
         self._kernels: dict[str, Any] = {}

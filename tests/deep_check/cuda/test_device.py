@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from tests.cuda.emulator import EmulatorError
 from tests.deep_check.cuda.device import DEVICES, EmulatedDevice, open_device
 from tests.deep_check.networks import MEAN, SMALL, STD, images_and_labels, random_state
 from tests.helpers import assert_close
+from theory_sim.errors import InputError
 
 
 @needs_compiler
@@ -175,3 +177,16 @@ def test_shared_memory_beyond_48_kib_is_asked_for() -> None:
         device.launch("relu", (1,), (32,), [np.int32(1)], shared_mem)
     assert [call[-2:] for call in calls] == [(0, 48 << 10), (48 << 10,) * 2, (60 << 10,) * 2, (50 << 10, 60 << 10)]
     assert calls[0][:3] == ((1,), (32,), (np.int32(1),))
+
+
+@pytest.mark.parametrize(("capability", "refused"), [("75", "compute capability 7.5"), ("80", ""), ("100", "")])
+def test_old_devices_are_refused(monkeypatch: pytest.MonkeyPatch, capability: str, refused: str) -> None:
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+    device = SimpleNamespace(compute_capability=capability)
+    double = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, Device=lambda: device))
+    monkeypatch.setitem(sys.modules, "cupy", double)
+    if refused:
+        with pytest.raises(InputError, match=f"{refused}, allowed are 8.0"):
+            CupyDevice()
+    else:
+        assert CupyDevice().cupy is double
