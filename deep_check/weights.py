@@ -47,7 +47,7 @@ def load_weights(path: Path, architecture: Architecture | None = None) -> Weight
     source = f"weights {path}"
     named = usual_names(arrays, source)
     if architecture is None:
-        architecture = architecture_of(named)
+        architecture = _nearest(named)
         if architecture is None:
             raise InputError(
                 f"{source}: no ResNet of depth 6n + 2 with 3x3 convolutions has these {len(named)} entries"
@@ -76,15 +76,20 @@ def usual_names(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, ND
 
 def architecture_of(named: Mapping[str, NDArray[Any]]) -> Architecture | None:
     """The architecture whose names and shapes these are, None if there is none."""
-    blocks = {match[1] for name in named if (match := re.match(r"(layer\d+\.\d+)\.conv1\.weight$", name))}
-    stem, head = named.get("conv1.weight"), named.get("linear.weight")
-    if stem is None or head is None or np.ndim(stem) != 4 or np.ndim(head) != 2 or len(blocks) % 3:
-        return None
+    found = _nearest(named)
+    shapes = {name: np.shape(values) for name, values in named.items()}
+    return found if found is not None and found.state_shapes == shapes else None
+
+
+def _nearest(named: Mapping[str, NDArray[Any]]) -> Architecture | None:
+    """By the number of blocks, and by the shapes of the first and the last layer where these are there."""
+    blocks = {match[1] for name in named if (match := re.match(r"(layer[123]\.\d+)\.", name))}
+    stem, head = np.shape(named.get("conv1.weight", 0)), np.shape(named.get("linear.weight", 0))
+    n_classes, in_channels = head[0] if len(head) == 2 else 10, stem[1] if len(stem) == 4 else 3
     try:
-        found = Architecture(depth=2 * len(blocks) + 2, n_classes=head.shape[0], in_channels=stem.shape[1])
+        return Architecture(depth=2 * len(blocks) + 2, n_classes=n_classes, in_channels=in_channels)
     except InputError:
         return None
-    return found if {name: np.shape(values) for name, values in named.items()} == found.state_shapes else None
 
 
 def as_state(

@@ -1,18 +1,27 @@
-"""Deep check's table of bad inputs: each raises InputError with one line that names the value and what is allowed."""
+"""Deep check's tables of bad inputs: from Python each raises InputError with one line that names the value and what is
+allowed; at the command line that line is all there is on stderr, the exit code is 2.
+"""
 
 from __future__ import annotations
 
+import pickle
 import sys
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from deep_check import ResNet
 from deep_check.architecture import Architecture
 from deep_check.checks import check_images, check_seed, check_unit_range, choose_device, on_gpu
+from deep_check.cli import main
+from deep_check.weights import Weights, save_weights
+from tests.deep_check.networks import random_state
 from tests.helpers import assert_close
 from tests.test_bad_inputs import assert_one_clear_line
 from theory_sim.errors import InputError
@@ -183,3 +192,212 @@ def test_a_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deep_check.checks.distributions", lambda: [one])
     monkeypatch.setitem(sys.modules, "cupy", cupy_with(lambda: 1))
     assert choose_device("auto") == choose_device("cuda") == "cuda"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights, pictures and arrays, most of them wrong in one way each."""
+    folder = tmp_path_factory.mktemp("files")
+    NET.save(folder / "net.npz")
+    NET.save(folder / "net.safetensors")
+    grey = Architecture(8, in_channels=1)
+    save_weights(folder / "grey.npz", Weights(grey, random_state(grey)))
+    state = NET.state_dict()
+    np.savez(folder / "other.npz", a=np.zeros(3))
+    np.savez(folder / "missing.npz", **{name: values for name, values in state.items() if name != "bn1.bias"})
+    np.savez(folder / "nan.npz", **state | {"conv1.weight": at(np.nan, (0, 1, 2, 0), state["conv1.weight"])})
+    np.savez(folder / "pickled.npz", **state | {"bn1.bias": np.array([None], dtype=object)})
+    np.savez(folder / "ints.npz", **state | {"bn1.bias": np.zeros(16, int)})
+    for suffix in ("npz", "safetensors"):
+        whole = (folder / f"net.{suffix}").read_bytes()
+        (folder / f"short.{suffix}").write_bytes(whole[: len(whole) // 2])
+        (folder / f"flipped.{suffix}").write_bytes(
+            whole[:1000] + bytes(255 - b for b in whole[1000:1400]) + whole[1400:]
+        )
+        (folder / f"garbage.{suffix}").write_bytes(bytes(range(256)) * 9)
+        (folder / f"empty.{suffix}").write_bytes(b"")
+        (folder / f"folder.{suffix}").mkdir()
+    (folder / "huge.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    (folder / "list.safetensors").write_bytes((2).to_bytes(8, "little") + b"[]")
+    with zipfile.ZipFile(folder / "text.npz", "w") as archive:
+        archive.writestr("conv1.weight.npy", "text")
+        archive.writestr("readme.txt", "text")
+    (folder / "net.pt").write_bytes(pickle.dumps({"a": 1}))
+    (folder / "code.npz").write_bytes(pickle.dumps({"a": 1}))
+
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(folder / "good.png")
+    Image.fromarray(np.zeros((31, 33, 3), np.uint8)).save(folder / "small.png")
+    Image.new("RGBA", (32, 32), (9, 9, 9, 9)).save(folder / "clear.png")
+    Image.fromarray(np.full((32, 32), 1.5, np.float32)).save(folder / "bright.tif")
+    Image.fromarray(np.full((32, 32), np.nan, np.float32)).save(folder / "nan.tif")
+    (folder / "short.png").write_bytes((folder / "good.png").read_bytes()[:60])
+    (folder / "text.png").write_text("text")
+    (folder / "empty.png").write_bytes(b"")
+    arrays = {
+        "channels": IMAGES[:, :1], "size": IMAGES[..., :28], "last": IMAGES.transpose(0, 2, 3, 1), "none": IMAGES[:0],
+        "one": IMAGES[0], "double": IMAGES.astype(float) + 1e-9, "ints": IMAGES.astype(int), "nan": at(np.nan),
+        "inf": at(np.inf), "bright": at(1.25), "dark": at(-1.0), "bytes": IMAGES * 255,
+        "object": np.array([None, 1], dtype=object),
+    }  # fmt: skip
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values)
+    (folder / "text.npy").write_text("text")
+    for name, content in (
+        ("label", bytes([10]) + bytes(3072)), ("short", bytes(3072)), ("nothing", b""), ("pickle", b""),
+    ):  # fmt: skip
+        (folder / name).mkdir()
+        (folder / name / "test_batch.bin").write_bytes(content)
+    (folder / "pickle" / "test_batch.bin").rename(folder / "pickle" / "test_batch")
+    (folder / "pickle" / "test_batch").write_bytes(pickle.dumps(Path.cwd))
+    (folder / "train").mkdir()
+    (folder / "train" / "data_batch_1.bin").write_bytes(bytes(3073))
+    (folder / "archive.tar.gz").write_bytes(b"text")
+    return folder
+
+
+# images, weights, what the line names, what it says is allowed (or the reason)
+AT_THE_COMMAND_LINE: list[tuple[str, str, str, str]] = [
+    ("channels.npy", "net.npz", "channels.npy: images of shape (2, 1, 32, 32)", "(n >= 1, 3, 32, 32)"),
+    ("size.npy", "net.npz", "(2, 3, 32, 28)", "(n >= 1, 3, 32, 32)"),
+    ("last.npy", "net.npz", "(2, 32, 32, 3)", "channels come before rows"),
+    ("none.npy", "net.npz", "(0, 3, 32, 32)", "n >= 1"),
+    ("one.npy", "net.npz", "(3, 32, 32)", "n >= 1"),
+    ("double.npy", "net.npz", "double.npy: images[0, 0, 0, 0]", "float32"),
+    ("ints.npy", "net.npz", "int64", "uint8"),
+    ("nan.npy", "net.npz", "nan.npy: images[1, 2, 3, 4] is nan", "finite numbers"),
+    ("inf.npy", "net.npz", "images[1, 2, 3, 4] is inf", "finite numbers"),
+    ("bright.npy", "net.npz", "images[1, 2, 3, 4] is 1.25", "[0, 1]"),
+    ("dark.npy", "net.npz", "images[1, 2, 3, 4] is -1.0", "[0, 1]"),
+    ("bytes.npy", "net.npz", "images[0, 0, 0, 0]", "pixels in 0 ... 255 are uint8"),
+    ("object.npy", "net.npz", "object.npy", "a pickle"),
+    ("text.npy", "net.npz", "text.npy", "damaged"),
+    ("none.png", "net.npz", "none.png", "no such image file or folder"),
+    ("small.png", "net.npz", "small.png has 33x31 pixels", "32x32, or --resize"),
+    ("clear.png", "net.npz", "clear.png has transparent pixels", "opaque"),
+    ("bright.tif", "net.npz", "bright.tif: pixel (0, 0) is 1.5", "[0, 1]"),
+    ("nan.tif", "net.npz", "nan.tif: pixel (0, 0) is nan", "[0, 1]"),
+    ("short.png", "net.npz", "short.png", "cannot read image"),
+    ("text.png", "net.npz", "text.png", "cannot read image"),
+    ("empty.png", "net.npz", "empty.png", "cannot read image"),
+    ("net.npz", "net.npz", "net.npz", "cannot read image"),
+    ("pictures", "net.npz", "no image files in pictures", ".png"),
+    ("label", "net.npz", "label 10", "0 ... 9"),
+    ("short", "net.npz", "3072 bytes", "multiple of 3073"),
+    ("nothing", "net.npz", "0 bytes", "multiple of 3073"),
+    ("pickle", "net.npz", "test_batch", "pickle"),
+    ("train", "net.npz", "train", "no CIFAR-10 batch test_batch"),
+    ("archive.tar.gz", "net.npz", "archive.tar.gz", "cannot read CIFAR-10 archive"),
+    ("good.png", "none.npz", "none.npz", "no such weights file"),
+    ("good.png", "net.txt", "net.txt", ".safetensors, .npz"),
+    ("good.png", "net.pt", "net.pt", "pickles can run code"),
+    ("good.png", "other.npz", "1 entries", "no ResNet of depth 6n + 2"),
+    ("good.png", "missing.npz", "does not fit ResNet-8 with 10 classes", "1 missing (bn1.bias)"),
+    ("good.png", "grey.npz", "ResNet-8 with 10 classes and 1 input channels", "colour images"),
+    ("good.png", "nan.npz", "conv1.weight[0, 1, 2, 0] is nan", "finite numbers"),
+    ("good.png", "ints.npz", "bn1.bias is of type int64", "float32"),
+    ("good.png", "pickled.npz", "pickled.npz", "damaged"),
+    ("good.png", "code.npz", "code.npz", "no .npz archive"),
+    ("good.png", "text.npz", "2 entries", "no ResNet of depth 6n + 2"),
+    *(
+        ("good.png", f"{name}.{suffix}", f"{name}.{suffix}", "damaged")
+        for name in ("short", "flipped", "garbage", "empty")
+        for suffix in ("npz", "safetensors")
+    ),
+    ("good.png", "huge.safetensors", "huge.safetensors", "damaged"),
+    ("good.png", "list.safetensors", "list.safetensors", "damaged"),
+    ("good.png", "folder.npz", "folder.npz", "is no file"),
+    ("good.png", "folder.safetensors", "folder.safetensors", "is no file"),
+]  # fmt: skip
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1, err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("images", "weights", "value", "allowed"),
+    AT_THE_COMMAND_LINE,
+    ids=["-".join(row[:2]) for row in AT_THE_COMMAND_LINE],
+)
+def test_bad_input_at_the_command_line(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    images: str,
+    weights: str,
+    value: str,
+    allowed: str,
+) -> None:
+    monkeypatch.chdir(files)
+    line = refused(capsys, "classify", images, "--weights", weights, "--device", "cpu", "--quiet")
+    assert value in line
+    assert allowed in line
+
+
+def test_the_unchanged_files_are_good(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    for weights in ("net.npz", "net.safetensors"):
+        assert main(["classify", "good.png", "--weights", weights, "--device", "cpu"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "allowed"),
+    [
+        (["--top", "0"], "top 0", "1 ... 10"),
+        (["--top", "11"], "top 11", "1 ... 10"),
+        (["--batch", "0"], "batch 0", ">= 1"),
+        (["--normalisation", "mine"], "'mine'", "imagenet, cifar10, none"),
+        (["--device", "tpu"], "'tpu'", "auto, cpu, cuda"),
+        (["--scale"], "--scale", "No such option"),
+    ],
+)
+def test_bad_options(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    value: str,
+    allowed: str,
+) -> None:
+    monkeypatch.chdir(files)
+    line = refused(capsys, "classify", "good.png", "--weights", "net.npz", *options)
+    assert value in line
+    assert allowed.lower() in line.lower()
+
+
+def test_the_same_from_python(files: Path) -> None:
+    for weights in ("short.npz", "garbage.safetensors", "other.npz", "grey.npz"):
+        with pytest.raises(InputError):
+            ResNet.from_file(files / weights, "cpu")
+        with pytest.raises(InputError):
+            NET.load(files / weights)
+    with pytest.raises(InputError, match="the file fits ResNet-8 with 10 classes"):
+        ResNet(20, "cpu").load(files / "net.npz")
+
+
+@pytest.mark.usefixtures("no_cupy")
+@pytest.mark.parametrize("command", [["selftest"], ["classify", "good.png", "--weights", "net.npz"]])
+def test_devices_at_the_command_line(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.chdir(files)
+    assert "CuPy is not installed" in refused(capsys, *command, "--device", "cuda")
+    assert "allowed are auto, cpu, cuda" in refused(capsys, *command, "--device", "gpu")
+    monkeypatch.setitem(sys.modules, "cupy", cupy_with(lambda: 0))
+    assert "there is no GPU; allowed is cpu" in refused(capsys, *command, "--device", "cuda")
+    two = [SimpleNamespace(metadata={"Name": name}) for name in ("cupy-cuda12x", "cupy-cuda13x")]
+    monkeypatch.setattr("deep_check.checks.distributions", lambda: two)
+    assert "cupy-cuda12x and cupy-cuda13x are both installed" in refused(capsys, *command)
+    monkeypatch.setattr("theory_sim.nvrtc.library", lambda: None)
+    assert main(["info"]) == 0
+    assert "are both installed" in " ".join(capsys.readouterr().out.split())
