@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "theory_sim").rglob("*.py"))
+DEEP = sorted((ROOT / "deep_check").rglob("*.py"))
+REFERENCES = sorted((ROOT / "deep_check" / "ops").glob("*_reference.py"))
 
 
 def imports_of(path: Path) -> set[str]:
@@ -37,7 +39,7 @@ def offenders(files: list[Path], forbidden: tuple[str, ...]) -> list[str]:
 
 
 def closure(files: list[Path]) -> list[Path]:
-    """The files and every file of theory_sim that they import, directly or not."""
+    """The files and every file of this project that they import, directly or not."""
     seen: set[Path] = set()
     todo = list(files)
     while todo:
@@ -69,19 +71,35 @@ def test_theory_sim_stands_alone(package: str) -> None:
     assert offenders(MODULES, (package,)) == []
 
 
-def test_peers_stay_out_of_the_package() -> None:
-    assert offenders(MODULES, ("torch", "jax", "torchattacks", "foolbox")) == []
+@pytest.mark.parametrize("package", ["benchmarks", "tests"])
+def test_deep_check_needs_nothing_but_theory_sim(package: str) -> None:
+    assert len(DEEP) > 40
+    assert offenders(DEEP, (package,)) == []
+
+
+def test_references_know_nothing_of_what_they_judge() -> None:
+    """The float64 operations, and the network made of them, are independent of every fast kernel."""
+    assert len(REFERENCES) >= 10
+    network = ROOT / "deep_check" / "reference_network.py"
+    used = {str(path.relative_to(ROOT)) for path in closure([*REFERENCES, network])} - {"deep_check/__init__.py"}
+    judged = ("_cpu.py", "_cuda.py", "lanes.py", "blocks.py", "folding.py", "theory_sim/spectrum.py")
+    assert [path for path in used if path.endswith(judged) or "/cpu/" in path or "/cuda/" in path] == []
+    assert offenders([*REFERENCES, network], ("numba", "cupy", "scipy")) == []
+
+
+def test_peers_stay_out_of_the_packages() -> None:
+    assert offenders([*MODULES, *DEEP], ("torch", "jax", "torchattacks", "foolbox")) == []
 
 
 def test_there_is_one_fourier_transform() -> None:
-    """Everything else goes through spectrum.py."""
-    others = [path for path in MODULES if path.name != "spectrum.py"]
+    """Everything else goes through spectrum.py, on a GPU through CuPy's cuFFT alone."""
+    others = [path for path in [*MODULES, *DEEP] if path.name != "spectrum.py"]
     assert offenders(others, ("scipy.fft", "numpy.fft", "scipy.fftpack")) == []
     uses = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in others
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr == "fft"
+        if isinstance(node, ast.Attribute) and node.attr == "fft" and path.parts[-2:] != ("cuda", "transforms.py")
     ]
     assert uses == []  # np.fft.anything; a docstring's example may use it as its oracle
 

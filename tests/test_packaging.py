@@ -7,7 +7,11 @@ import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+
+import deep_check
 import theory_sim
 from tests.test_architecture import imports_of
 
@@ -19,10 +23,11 @@ def test_version_has_one_source() -> None:
     assert "version =" not in (ROOT / "pyproject.toml").read_text().split("[tool.setuptools.dynamic]")[0]
 
 
-def test_public_names_exist_and_are_documented() -> None:
-    assert theory_sim.__all__ == sorted(theory_sim.__all__)
-    for name in theory_sim.__all__:
-        assert getattr(theory_sim, name).__doc__, name
+@pytest.mark.parametrize("package", [theory_sim, deep_check])
+def test_public_names_exist_and_are_documented(package: ModuleType) -> None:
+    assert len(set(package.__all__)) == len(package.__all__) > 3
+    for name in package.__all__:
+        assert getattr(package, name).__doc__, name
 
 
 def test_set_up_files_name_no_machine() -> None:
@@ -31,13 +36,14 @@ def test_set_up_files_name_no_machine() -> None:
         assert not re.search(r"/(home|root|work)/|index-url|extra-index", text), name
 
 
-def test_everything_imported_is_declared() -> None:
-    """A clean environment has what theory_sim imports: no package of the developer's machine is taken for granted."""
+@pytest.mark.parametrize("package", ["theory_sim", "deep_check"])
+def test_everything_imported_is_declared(package: str) -> None:
+    """A clean environment has what a package imports: no package of the developer's machine is taken for granted."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = [name for key in ("cuda12", "cluster") for name in project["optional-dependencies"][key]]
     declared = {re.split(r"[<>=\[]", name)[0] for name in [*project["dependencies"], *optional]}
-    known = {"PIL": "pillow", "cupy": "cupy-cuda12x"}
-    used = {name.split(".")[0] for path in (ROOT / "theory_sim").rglob("*.py") for name in imports_of(path)}
-    used -= set(sys.stdlib_module_names) | {"theory_sim"}
+    known = {"PIL": "pillow", "cupy": "cupy-cuda12x", "cupyx": "cupy-cuda12x"}
+    used = {name.split(".")[0] for path in (ROOT / package).rglob("*.py") for name in imports_of(path)}
+    used -= set(sys.stdlib_module_names) | {"theory_sim", "deep_check"}
     assert {known.get(name, name) for name in used} - declared == set()
     assert "numpy" in used
