@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deep_check.classify import classify
+from deep_check.experiments.filter_command import filter_
 from deep_check.info import info
 from deep_check.selftest.command import selftest
 from deep_check.training.command import train
@@ -26,6 +27,7 @@ app.command()(selftest)
 app.command()(info)
 app.command()(classify)
 app.command()(train)
+app.command("filter")(filter_)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""The paper's pictures of a deep network, one experiment a file: what is measured, how it is judged and drawn."""

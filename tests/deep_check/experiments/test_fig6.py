@@ -1,0 +1,155 @@
+"""Fig. 6 as a user runs it: rows, resumption, pictures, and what is refused; real weights where they are."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deep_check.attacks import Attack
+from deep_check.cli import main
+from deep_check.experiments import fig6
+from deep_check.experiments.options import number, numbers, words
+from deep_check.resnet import ResNet
+from tests.deep_check.test_real_weights import BESIDE
+from tests.deep_check.training.test_trainer import TEST
+from theory_sim.errors import InputError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """Weights of a small network, and a test batch of 40 images."""
+    ResNet(8, "cpu", seed=1).save(tmp_path / "net.safetensors")
+    records = zip(TEST.images, TEST.labels, strict=True)
+    (tmp_path / "test_batch.bin").write_bytes(b"".join(bytes([label]) + image.tobytes() for image, label in records))
+    return tmp_path / "net.safetensors", tmp_path
+
+
+def command(files: tuple[Path, Path], out: Path, *more: str) -> list[str]:
+    weights, data = files
+    base = ["filter", "--weights", str(weights), "--data", str(data), "--out", str(out), "--device", "cpu", "--quiet"]
+    return [*base, "--partial", "--steps", "2", "--cutoffs", "4,12", *more]
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "fig6.csv").read_text().splitlines()))
+
+
+def test_rows_are_those_asked_for(files: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(command(files, out, "--norms", "linf,l2", "--masks", "disc,square")) == 0
+    rows = table(out)
+    assert tuple(rows[0]) == fig6.COLUMNS
+    keys = [tuple(row[name] for name in fig6.KEY) for row in rows]
+    assert len(set(keys)) == len(keys)
+    filters = [(cutoff, mask) for mask in ("disc", "square") for cutoff in ("4", "12")]
+    expected = {("", "none", "", ""), *((c, "none", "", m) for c, m in filters)}
+    for norm in ("linf", "l2"):
+        expected |= {("", "blind", norm, "")} | {(c, a, norm, m) for c, m in filters for a in ("blind", "aware")}
+    assert set(keys) == expected
+    for row in rows:
+        assert int(row["n"]) == 40
+        assert 0 <= float(row["low"]) <= float(row["accuracy"]) <= float(row["high"]) <= 1
+    for name in ("fig6.png", "fig6.pdf", "fig6.json"):
+        assert (out / name).stat().st_size > 100
+    assert json.loads((out / "fig6.json").read_text())["identity"]["attacks"]["linf"]["steps"] == 2
+
+
+def test_goes_on_where_it_was_and_ends_in_the_same_rows(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(command(files, whole)) == 0
+    run, calls = fig6.run_attack, []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr(fig6, "run_attack", interrupted)
+    assert main(command(files, cut)) == 130
+    there = table(cut)
+    assert 0 < len(there) < len(table(whole))
+    calls.clear()
+    assert main(command(files, cut)) == 130  # the second attack again
+    calls[:] = [1, 1]
+    assert main(command(files, cut)) == 0
+    assert table(cut) == table(whole)
+    calls.clear()
+    assert main(command(files, cut)) == 0
+    assert not calls  # nothing is measured twice
+
+
+def test_another_measurement_is_refused(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(command(files, out, "--attacker", "blind")) == 0
+    assert {row["attacker"] for row in table(out)} == {"none", "blind"}
+    assert main(command(files, out, "--attacker", "blind", "--radius", "4/255")) == 2
+    assert "is of another measurement" in capsys.readouterr().err
+    (out / "fig6.json").write_text("{")
+    assert main(command(files, out)) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--cutoffs", "0:24"], "cut-off 24.0: allowed is 0 ... 23"),
+        (["--cutoffs", "9:3"], "--cutoffs '9:3'"),
+        (["--cutoffs", "3,3"], "each number once"),
+        (["--radius", "8/0"], "--radius '8/0'"),
+        (["--radius", "2"], "radius 2.0"),
+        (["--norms", "l1"], "--norms 'l1': allowed are linf, l2"),
+        (["--masks", "ring"], "--masks 'ring'"),
+        (["--attacker", "deaf"], "attacker 'deaf'"),
+        (["--steps", "0"], "steps 0"),
+        (["--limit", "0"], "limit 0"),
+    ],
+)
+def test_mistakes_are_one_line(
+    files: tuple[Path, Path], tmp_path: Path, more: Sequence[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(files, tmp_path / "out", *more)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert words in told
+
+
+def test_numbers_and_words_of_the_command_line() -> None:
+    assert number("radius", "8/255") == 8 / 255
+    assert numbers("cutoffs", "1:4") == (1.0, 2.0, 3.0, 4.0)
+    assert numbers("cutoffs", "2.5,7") == (2.5, 7.0)
+    assert words("norms", "l2, linf", ("linf", "l2")) == ("l2", "linf")
+    for text in ("1e999", "nan", "inf", "", "8/0", "0x8"):
+        with pytest.raises(InputError, match="number or a fraction"):
+            number("radius", text)
+
+
+def test_the_attacker_who_knows_the_filter_undoes_it_on_real_images(cifar10_dir: Path, tmp_path: Path) -> None:
+    """The paper's defence on a public network: it stands while the attacker is blind, and falls when not."""
+    if not BESIDE.exists():
+        pytest.skip(f"{BESIDE.name} is not beside the project: no public weights to attack")
+    from deep_check.data import read_test_images
+
+    images, labels, _ = read_test_images(cifar10_dir, partial=True, limit=96)
+    net = ResNet.from_file(BESIDE, "cpu")
+    settings = fig6.Settings((12.0,), {"linf": Attack(steps=10)})
+    rows = fig6.measure(net, images, labels, settings, tmp_path, {})
+    share = {(row["attacker"], row["cutoff"]): float(row["accuracy"]) for row in rows}
+    low = {(row["attacker"], row["cutoff"]): float(row["low"]) for row in rows}
+    high = {(row["attacker"], row["cutoff"]): float(row["high"]) for row in rows}
+    assert share["none", ""] > 0.85
+    assert high["blind", ""] < 0.1
+    assert low["blind", "12"] > high["blind", ""]  # the filter helps against who does not know it
+    assert high["aware", "12"] < low["blind", "12"]  # and not against who does
+    assert np.isclose(low["none", "12"], share["none", "12"], atol=0.15)
