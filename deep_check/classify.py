@@ -31,6 +31,9 @@ def classify(
     resize: Annotated[
         bool, typer.Option("--resize", help="Cut other sizes to a square, and scale it to 32x32.")
     ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take a test batch of CIFAR-10 that is not whole.")
+    ] = False,
     batch: Annotated[int, typer.Option(help="Images in memory at once.")] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; auto: cuda where CuPy finds a GPU.")] = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object, all images in it.")] = False,
@@ -51,7 +54,7 @@ def classify(
 
     from deep_check.pictures import find_pictures
 
-    pictures = find_pictures(images, net.architecture.size, resize)
+    pictures = find_pictures(images, net.architecture.size, resize, partial)
     require(pictures.labels is None or n_classes == 10, f"weights {weights} know {n_classes} classes: CIFAR-10 has 10")
     with Progress(quiet) as progress:
         for note in () if quiet else (*notes, *pictures.notes):

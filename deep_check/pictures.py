@@ -42,18 +42,18 @@ class Pictures:
             yield own, np.stack([self.read(i) for i in range(own.start, own.stop)])
 
 
-def find_pictures(paths: Sequence[Path], size: int, resize: bool) -> Pictures:
+def find_pictures(paths: Sequence[Path], size: int, resize: bool = False, partial_cifar10: bool = False) -> Pictures:
     """Image files, folders of image files, .npy arrays (n, 3, size, size), or CIFAR-10 alone (its test set).
 
     resize: images of another size are cut to a centred square and scaled, otherwise they are refused when they are
-    read. Raises InputError where nothing is there to read.
+    read. partial_cifar10: as load_cifar10's `partial`. Raises InputError where nothing is there to read.
     """
     names: list[str] = []
     readers: list[Callable[[], Array]] = []
     for path in paths:
         if _is_cifar10(path):
             require(len(paths) == 1, f"{path} is CIFAR-10: allowed is it alone, not beside other images")
-            return _cifar10(path)
+            return _cifar10(path, partial_cifar10)
         for name, reader in _of_path(path, size, resize):
             names.append(name)
             readers.append(reader)
@@ -137,7 +137,7 @@ def _is_cifar10(path: Path) -> bool:
     return any((folder / file).is_file() for folder in (path, path / FOLDER, path / PYTHON_FOLDER) for file in files)
 
 
-def _cifar10(path: Path) -> Pictures:
-    data = load_cifar10(path, partial=True)
+def _cifar10(path: Path, partial_too: bool) -> Pictures:
+    data = load_cifar10(path, partial=partial_too)
     names = [f"test_batch[{i}]" for i in range(len(data.labels))]
     return Pictures(names, lambda i: (data.images[i] / 255).astype(np.float32), data.labels, data.notes)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from theory_sim.cli import app
+from deep_check.cli import app as deep_check
+from theory_sim.cli import app as theory_sim
 from theory_sim.sweep.definition import parse_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = re.findall(r"^ {4}python -m theory_sim (.*?)(?: {2,}#.*)?$", README, re.MULTILINE)
+APPS = {"theory_sim": theory_sim, "deep_check": deep_check}
+COMMANDS = re.findall(r"^ {4}python -m (theory_sim|deep_check) (.*?)(?: {2,}#.*)?$", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -26,15 +28,20 @@ def test_readme_example_runs(number: int, capsys: pytest.CaptureFixture[str]) ->
 
 def test_readme_has_examples_and_commands() -> None:
     assert len(EXAMPLES) >= 2
-    assert {command.split()[0] for command in COMMANDS} == {"verify", "replay", "simulate", "sweep", "plot"}
+    named = {(package, command.split()[0]) for package, command in COMMANDS}
+    assert {name for package, name in named if package == "theory_sim"} == {
+        "verify", "replay", "simulate", "sweep", "plot",
+    }  # fmt: skip
+    assert {name for package, name in named if package == "deep_check"} >= {"selftest", "info", "classify"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_readme_command_has_only_options_that_exist(command: str) -> None:
+@pytest.mark.parametrize(("package", "command"), COMMANDS)
+def test_readme_command_has_only_options_that_exist(package: str, command: str) -> None:
     from typer.main import get_command
 
     name, *arguments = shlex.split(command, comments=True)
-    known = {text for option in get_command(app).commands[name].params for text in option.opts}  # type: ignore[attr-defined]
+    command_of = get_command(APPS[package]).commands[name]  # type: ignore[attr-defined]
+    known = {text for option in command_of.params for text in option.opts}
     assert {word for word in arguments if word.startswith("--")} <= known
 
 

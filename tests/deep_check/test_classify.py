@@ -82,18 +82,20 @@ def test_accuracy_has_an_interval(folder: Path, net: ResNet, capsys: pytest.Capt
     labels = net(PIXELS).argmax(axis=1)
     labels[:3] = (labels[:3] + 1) % 10
     cifar(folder / "cifar", labels)
-    found = result(capsys, "cifar")
+    assert main(["classify", "cifar", "--weights", "net.npz", "--device", "cpu"]) == 2
+    assert "not whole (test_batch: 20 of 10,000 images)" in capsys.readouterr().err
+    found = result(capsys, "cifar", "--partial")
     expected = stats.binomtest(17, 20).proportion_ci(0.95, "wilson")
     assert found["accuracy"] == {
         "correct": 17, "share": 0.85, "low": pytest.approx(expected.low), "high": pytest.approx(expected.high),
     }  # fmt: skip
     assert [row["correct"] for row in found["images"]] == [False] * 3 + [True] * 17
     assert [row["true_label"] for row in found["images"]] == [CLASSES[label] for label in labels]
-    assert main(["classify", "cifar", "--weights", "net.npz", "--device", "cpu"]) == 0
+    assert main(["classify", "cifar", "--partial", "--weights", "net.npz", "--device", "cpu"]) == 0
     out, err = capsys.readouterr()
     assert f"85.00 % [{100 * expected.low:.2f}, {100 * expected.high:.2f}] of 20 images (17 correct)" in out
     assert err == "note: test_batch: 20 of 10,000 images\n"
-    assert main(["classify", "cifar", "--weights", "net.npz", "--device", "cpu", "--quiet"]) == 0
+    assert main(["classify", "cifar", "--partial", "--weights", "net.npz", "--device", "cpu", "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("85.00 % [")
     assert err == ""
@@ -182,7 +184,7 @@ def test_other_classes_have_numbers(folder: Path, capsys: pytest.CaptureFixture[
     ResNet(8, "cpu", n_classes=3).save("net.npz")
     assert result(capsys, "pictures/0.png")["images"][0]["label"] in {f"class {i}" for i in range(3)}
     cifar(folder / "cifar", [1])
-    assert main(["classify", "cifar", "--weights", "net.npz"]) == 2
+    assert main(["classify", "cifar", "--partial", "--weights", "net.npz"]) == 2
     assert capsys.readouterr().err == "error: weights net.npz know 3 classes: CIFAR-10 has 10\n"
 
 
