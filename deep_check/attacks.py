@@ -125,6 +125,12 @@ def run_attack(
     return Adversarial(found, fooled, -losses if attack.targeted else losses)
 
 
+def count_right(target: Target, images: Array, labels: NDArray[Any]) -> int:
+    """How many images (n, c, h, w) the target gives their label."""
+    parts = (slice(i, i + BATCH) for i in range(0, len(images), BATCH))
+    return int(sum((target(images[part]).argmax(axis=1) == labels[part]).sum() for part in parts))
+
+
 def _start(images: Array, attack: Attack, restart: int, first: int) -> Array:
     """Where a restart begins, a new array."""
     if attack.start == "zero" or attack.radius == 0:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from deep_check.attack_command import attack
 from deep_check.classify import classify
 from deep_check.experiments.filter_command import filter_
 from deep_check.info import info
@@ -27,6 +28,7 @@ app.command()(selftest)
 app.command()(info)
 app.command()(classify)
 app.command()(train)
+app.command()(attack)
 app.command("filter")(filter_)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.attacks import Attack, run_attack
+from deep_check.attacks import Attack, count_right, run_attack
 from deep_check.experiments.rows import Rows
 from deep_check.filtering import Filtered, LowPass, Target
 from theory_sim.intervals import wilson
@@ -82,10 +82,10 @@ def measure(
         return run_attack(network, images, labels, settings.attacks[norm], progress.part()).images
 
     def clean(filter_: LowPass | None) -> float:
-        return _accuracy(behind(filter_), images, labels)
+        return count_right(behind(filter_), images, labels) / len(images)
 
     def blind(norm: str, filter_: LowPass | None) -> float:
-        return _accuracy(behind(filter_), blind_images(norm), labels)
+        return count_right(behind(filter_), blind_images(norm), labels) / len(images)
 
     def aware(norm: str, filter_: LowPass) -> float:
         return run_attack(behind(filter_), images, labels, settings.attacks[norm], progress.part()).accuracy
@@ -105,13 +105,6 @@ def measure(
 def _key(attacker: str, norm: str, filter_: LowPass | None) -> dict[str, Any]:
     cutoff = "" if filter_ is None else f"{filter_.cutoff:g}"
     return {"cutoff": cutoff, "attacker": attacker, "norm": norm, "mask": "" if filter_ is None else filter_.mask}
-
-
-def _accuracy(target: Target, images: Array, labels: NDArray[Any]) -> float:
-    right = [
-        (target(images[i : i + 256]).argmax(axis=1) == labels[i : i + 256]).sum() for i in range(0, len(images), 256)
-    ]
-    return float(sum(right) / len(images))
 
 
 class _Progress:
