@@ -99,9 +99,8 @@ def test_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 12090,
     )
-    cupy = SimpleNamespace(
-        cuda=SimpleNamespace(runtime=runtime), __version__="14.0", RawModule=lambda **options: Module()
-    )
+    cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(compute_capability="90"))
+    cupy = SimpleNamespace(cuda=cuda, __version__="14.0", RawModule=lambda **options: Module())
     monkeypatch.setattr("deep_check.checks.distributions", lambda: [])
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     assert info.gpu()["compute_capability"] == "9.0"
