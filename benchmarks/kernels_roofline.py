@@ -151,7 +151,7 @@ def kind_of(job: str) -> str:
 
 def _draw_roofs(axes: Axes, shown: Sequence[Point], limits: Float32Limits) -> None:
     intensities = [point.intensity or 1.0 for point in shown]
-    left, right = min(intensities, default=1.0) / 2, max(intensities, default=100.0) * 2.5
+    left, right = min(intensities, default=1.0) / 3, max(intensities, default=100.0) * 2.5
     axes.set_xlim(left, right)
     for rate, style in ((limits.bytes, "-"), (limits.cached_bytes, "--")):
         top = min(right, limits.fma / rate)
@@ -159,8 +159,9 @@ def _draw_roofs(axes: Axes, shown: Sequence[Point], limits: Float32Limits) -> No
     for rate, name, style in ((limits.fma, "fused multiply-adds", "-"), (limits.products, "sgemm", ":")):
         axes.plot([rate / limits.cached_bytes, right], [rate / 1e9] * 2, style, color="0.35", linewidth=1.2)
         above = style == "-"
+        start = 1.05 * limits.fma / (limits.cached_bytes if above else limits.bytes)
         axes.annotate(
-            f"{name}, {rate / 1e9:.0f} GFLOP/s", (1.1 * limits.fma / limits.bytes, rate / 1e9),
+            f"{name}, {rate / 1e9:.0f} GFLOP/s", (start, rate / 1e9),
             xytext=(0, 3 if above else -3), textcoords="offset points", fontsize=8, color="0.25",
             va="bottom" if above else "top",
         )  # fmt: skip
@@ -202,7 +203,8 @@ def _name_columns(axes: Axes, sides: Mapping[str, Sequence[Point]]) -> None:
     """Upright names at the bottom of each column of points, those of near columns joined."""
     lowest = min((point.operations or 1.0 for own in sides.values() for point in own), default=1e9) / 1e9
     highest = max((point.operations or 1.0 for own in sides.values() for point in own), default=1e9) / 1e9
-    axes.set_ylim(lowest / 12, highest * 1.8)
+    names = 0.28  # of the height, below all points
+    axes.set_ylim(lowest / (highest / lowest) ** (names / (1 - names)) / 1.3, highest * 1.8)
     columns: list[tuple[float, list[str]]] = []
     for own in sorted(sides.values(), key=lambda own: own[0].intensity or 1.0):
         intensity, name = own[0].intensity or 1.0, _short(own[0].job)
