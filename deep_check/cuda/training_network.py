@@ -112,8 +112,8 @@ class TrainingNetwork:
         """Mean loss of the batch, its gradients by name, logits (n, n_classes).
 
         images: (n, c, h, w) float32, labels: (n,) integers, of the host or of the device. Gradients and logits are the
-        device's memory, valid until the next call. Raises InputError where a
-        channel's statistics would be those of one value, and on an unknown loss.
+        device's memory, valid until the next call. Raises InputError where a channel's statistics would be those of one
+        value, and on an unknown loss.
         """
         room = self._rooms.of(len(images), self.make_room)
         self.device.write(room.images, images)
