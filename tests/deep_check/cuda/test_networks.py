@@ -115,6 +115,19 @@ def test_attack_steps(device: Device, norm: str) -> None:
     assert_close("started elsewhere", device.fetch(attack.images), moved, "exact")
 
 
+def test_captured_steps_take_the_weights_of_now(device: Device) -> None:
+    """As adversarial training needs it: the network moves on, the captured step stays."""
+    net = AttackNetwork(SMALL, random_state(SMALL), MEAN, STD, device)
+    attack = PgdSteps(net, 2, "mse", 0.1, 0.2)
+    net.set_state(random_state(SMALL, 1))
+    images, labels = images_and_labels(2, SMALL)
+    attack.start(images, labels)
+    attack.step()
+    assert_close("logits", device.fetch(attack.logits), net.logits(images), "exact")
+    before = AttackNetwork(SMALL, random_state(SMALL), MEAN, STD, device).logits(images)
+    assert_differs("the weights of then", before, net.logits(images), "network_cuda")
+
+
 @pytest.mark.parametrize(
     ("architecture", "n", "loss"), [(CIFAR, 3, "cross_entropy"), (ODD, 5, "mse"), (SMALL, 2, "margin_mse")]
 )
