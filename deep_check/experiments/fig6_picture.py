@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from deep_check.experiments.fig6 import PAPER
 from theory_sim.picture_style import BLUE, GREEN, GREY, RED, STYLE, new_figure
@@ -60,5 +61,6 @@ def _panel(panel: Any, rows: Sequence[Mapping[str, str]], norm: str, mask: str) 
         markeredgewidth=1.6, label="the paper's numbers (its own network)",
     )  # fmt: skip
     panel.set_ylim(-0.02, 1.02)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panel.grid(axis="y", linewidth=0.4, alpha=0.5)
