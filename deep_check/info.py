@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
+
+Report = Callable[[int, int], None]
 
 
 def info(
@@ -92,47 +96,55 @@ def convolutions() -> list[dict[str, Any]]:
         conv = BlockConvolution(inputs, outputs, size, size, stride, training=True)
         fast = {"forward": conv.fast, "input_gradient": conv.fast_backward, "weight_gradient": conv.fast_weights}
         words = {name: "Winograd" if chosen else "direct" for name, chosen in fast.items()}
-        rows.append({"shape": f"{inputs} x {size} x {size} -> {outputs}, stride {stride}", **words})
+        rows.append({"shape": f"{inputs}x{size}x{size} -> {outputs}, stride {stride}", **words})
     return rows
 
 
-def cuda_kernels(architecture: str, report: Any = lambda done, total: None) -> tuple[list[dict[str, Any]], str]:
+def cuda_kernels(architecture: str, report: Report = lambda done, total: None) -> tuple[list[dict[str, Any]], str]:
     """Kernels with `family`, `registers` a thread, `spills` and `shared` in bytes, and where the numbers are from.
 
     From the compiled kernels where there is a GPU, otherwise from NVRTC for `architecture`; None where neither can
     tell. `spills` of a GPU's kernel is all of its local memory. Raises InputError where NVRTC refuses.
     """
+    from deep_check.cuda.source import FAMILIES
+    from theory_sim import nvrtc
+
+    uses_of: Callable[[str], dict[str, dict[str, int]]] | None = None
+    words = "neither a GPU nor NVRTC is here to tell"
+    if "missing" not in gpu():
+        uses_of, words = _as_compiled, "CuPy"
+    elif nvrtc.library() is not None:
+        uses_of, words = partial(_by_nvrtc, architecture), f"NVRTC for {architecture}"
+    rows = []
+    for done, (name, family) in enumerate(FAMILIES.items(), start=1):
+        uses = uses_of(name) if uses_of else {}
+        nothing = {"registers": None, "spills": None, "shared": None}
+        rows += [{"family": name, "kernel": kernel, **uses.get(kernel, nothing)} for kernel in family.kernels]
+        if uses_of:
+            report(done, len(FAMILIES))
+    return rows, words
+
+
+def _as_compiled(family: str) -> dict[str, dict[str, int]]:
+    from deep_check.cuda.device import CupyDevice
+    from deep_check.cuda.source import FAMILIES
+
+    device = CupyDevice()
+    return {kernel: device.use_of(kernel) for kernel in FAMILIES[family].kernels}
+
+
+def _by_nvrtc(architecture: str, family: str) -> dict[str, dict[str, int]]:
     from deep_check.cuda.source import FAMILIES, source
     from theory_sim import nvrtc
     from theory_sim.errors import InputError
 
-    device = None
-    if "missing" not in gpu():
-        from deep_check.cuda.device import CupyDevice
-
-        device = CupyDevice()
-        words = "CuPy"
-    else:
-        words = f"NVRTC for {architecture}" if nvrtc.library() else "neither a GPU nor NVRTC is here to tell"
-    rows = []
-    for done, (name, family) in enumerate(FAMILIES.items()):
-        report(done, len(FAMILIES))
-        uses: dict[str, Any] = {}
-        if device is not None:
-            uses = {kernel: device.use_of(kernel) for kernel in family.kernels}
-        elif nvrtc.library():
-            try:
-                uses = {
-                    kernel: {"registers": use.registers, "spills": use.spills, "shared": use.shared}
-                    for kernel, use in nvrtc.compile_source(source(name), architecture, family.kernels).items()
-                }
-            except nvrtc.NvrtcError as error:
-                lines = str(error).split("\n")
-                raise InputError(f"NVRTC does not compile for {architecture}: {lines[0]}") from None
-        nothing = {"registers": None, "spills": None, "shared": None}
-        rows += [{"family": name, "kernel": kernel, **uses.get(kernel, nothing)} for kernel in family.kernels]
-    report(len(FAMILIES), len(FAMILIES))
-    return rows, words
+    try:
+        uses = nvrtc.compile_source(source(family), architecture, FAMILIES[family].kernels)
+    except nvrtc.NvrtcError as error:
+        raise InputError(f"NVRTC does not compile for {architecture}: {' '.join(str(error).split())[:100]}") from None
+    return {
+        name: {"registers": use.registers, "spills": use.spills, "shared": use.shared} for name, use in uses.items()
+    }
 
 
 def _others() -> str:

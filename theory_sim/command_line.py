@@ -11,14 +11,15 @@ import typer
 
 from theory_sim.errors import InputError
 
-OK, WRONG, INTERRUPTED = 0, 2, 130
+OK, WRONG, INTERRUPTED, UNREAD = 0, 2, 130, 141
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (of this process if None) name, and return the exit code.
 
     A command's own code (`typer.Exit`) is passed on. InputError, a wrong option, an unwritable or full disk and too
-    little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130. A reader of stdout that has left: 0, silently.
+    little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130. A reader of
+    stdout that has left: 141, silently.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -30,7 +31,9 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
-        return OK
+        return UNREAD
+    except SystemExit:  # what Rich makes of a broken pipe
+        return UNREAD
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     except MemoryError as error:

@@ -86,7 +86,7 @@ def draw(*shape: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def _case(op: str, shape: Shape | str, tolerance: str, run: Callable[[Any], list[Pair]]) -> Case:
-    words = shape if isinstance(shape, str) else " x ".join(map(str, shape))
+    words = shape if isinstance(shape, str) else "x".join(map(str, shape))
     return Case(op, words, TOLERANCES[tolerance], run)
 
 
@@ -106,7 +106,7 @@ def _convolution(
     x_shape = (n, in_channels, height, width)
     w_shape = (out_channels, in_channels, 3, 3)
     y_shape = (n, out_channels, -(-height // stride), -(-width // stride))
-    words = f"{n} x {in_channels} x {height} x {width} -> {out_channels}, stride {stride}"
+    words = f"{n}x{in_channels}x{height}x{width} -> {out_channels}, stride {stride}"
     named = f" ({word})"
 
     def run_forward(_: Any) -> list[Pair]:
@@ -209,7 +209,7 @@ def _head(n: int) -> Iterator[Case]:
                 *map(Pair, ops.linear_gradient(d_y, x, weight), expected),
             ]
 
-        yield _case("linear and its gradients", f"{n} x {channels} -> {outputs}", "sums", linear)
+        yield _case("linear and its gradients", f"{n}x{channels} -> {outputs}", "sums", linear)
     for kind in loss_reference.LOSSES:
 
         def loss(ops: Any, kind: str = kind) -> list[Pair]:
@@ -293,7 +293,7 @@ def _attack_steps(operations: Any, n: int) -> Iterator[Case]:
 def _networks(n: int) -> Iterator[Case]:
     for architecture in NETWORKS:
         channels, size = architecture.in_channels, architecture.size
-        words = f"ResNet-{architecture.depth} on {n} x {channels} x {size} x {size}"
+        words = f"ResNet-{architecture.depth}, {n}x{channels}x{size}x{size}"
 
         def given(architecture: Architecture = architecture) -> tuple[Any, ...]:
             rng = np.random.default_rng(architecture.size)
@@ -323,8 +323,8 @@ def _networks(n: int) -> Iterator[Case]:
             state = own.state()
             return pairs + [Pair(state[name], values) for name, values in reference.state.items()]
 
-        yield _case("attack network: logits, input gradient", words, "network", attack)
-        yield _case("training network: all gradients, running statistics", words, "network", training)
+        yield _case("attack network", words, "network", attack)
+        yield _case("training network", words, "network", training)
 
 
 def _running_statistics(ops: Any) -> list[Pair]:

@@ -224,7 +224,7 @@ def test_logits_that_overflow(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_as_a_module(folder: Path) -> None:
-    """The real thing once: exit codes, streams, a reader that leaves, names that the terminal cannot say."""
+    """The real thing once: exit codes, streams, names that the terminal cannot say."""
     picture(0).save("pictures/日本.png")
 
     def call(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
@@ -238,6 +238,17 @@ def test_as_a_module(folder: Path) -> None:
     assert r"\u65e5\u672c.png" in good.stdout
     bad = call("classify", "none.png", "--weights", "net.npz", "--device", "cpu")
     assert (bad.returncode, bad.stdout, bad.stderr) == (2, "", "error: no such image file or folder: none.png\n")
+
+
+def test_a_reader_that_leaves(folder: Path) -> None:
+    command = [sys.executable, "-m", "deep_check", "classify", "pictures", "--weights", "net.npz", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(deep_check.__file__).parent.parent)}
+    for more in ([], ["--json"], ["--quiet"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([*command, *more], stdout=writing, stderr=subprocess.PIPE, env=environment)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

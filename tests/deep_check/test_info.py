@@ -50,8 +50,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert row["spills"] >= 0
     rows = {row["shape"]: row for row in found["convolutions"]}
     assert len(rows) == 6
-    assert rows["16 x 32 x 32 -> 16, stride 1"]["forward"] == "Winograd"
-    assert rows["16 x 32 x 32 -> 32, stride 2"]["forward"] == "direct"
+    assert rows["16x32x32 -> 16, stride 1"]["forward"] == "Winograd"
+    assert rows["16x32x32 -> 32, stride 2"]["forward"] == "direct"
 
 
 @pytest.mark.usefixtures("no_gpu")
