@@ -109,6 +109,7 @@ def _of_path(path: Path, size: int, resize: bool) -> list[tuple[str, Callable[[]
         require(bool(files), f"no image files in {path}: allowed are {allowed}")
         return [(str(file), partial(read_picture, file, size, resize)) for file in files]
     require(path.exists(), f"no such image file or folder: {path}")
+    require(path.is_file(), f"image {path}: is no file")  # a pipe would be waited for
     if path.suffix.lower() == ".npy":
         images = _array(path, size)
         return [(f"{path}[{i}]", partial(images.__getitem__, i)) for i in range(len(images))]
@@ -118,8 +119,12 @@ def _of_path(path: Path, size: int, resize: bool) -> list[tuple[str, Callable[[]
 def _array(path: Path, size: int) -> Any:
     try:
         stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no array, damaged or a pickle"
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else "no array, damaged, a pickle, or too large"
+        )
         raise InputError(f"cannot read images {path}: {reason}") from None
     try:
         images = check_images(stored, Architecture(in_channels=CHANNELS, size=size))

@@ -222,6 +222,7 @@ class ResNet:
 
     def _take(self, weights: Weights, source: str) -> None:
         mean, std = weights.facts.get("mean"), weights.facts.get("std")
+        require((mean is None) == (std is None), f"{source}: mean and std of the input: allowed are both or none")
         if mean is not None and std is not None:
             try:
                 stored = self._normalisation(mean, std)

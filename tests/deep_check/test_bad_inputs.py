@@ -4,6 +4,7 @@ allowed; at the command line that line is all there is on stderr, the exit code 
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import zipfile
@@ -244,6 +245,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, values in arrays.items():
         np.save(folder / f"{name}.npy", values)
     (folder / "text.npy").write_text("text")
+    with (folder / "huge.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**7)}
+        np.lib.format.write_array_header_1_0(file, header)
+    os.mkfifo(folder / "pipe.png")
+    np.savez(folder / "half.npz", **state, deep_check=np.array('{"mean": [0, 0, 0]}'))
+    np.savez(folder / "number.npz", **state, deep_check=np.array(3))
     for name, content in (
         ("label", bytes([10]) + bytes(3072)), ("short", bytes(3072)), ("nothing", b""), ("pickle", b""),
     ):  # fmt: skip
@@ -273,6 +280,10 @@ AT_THE_COMMAND_LINE: list[tuple[str, str, str, str]] = [
     ("bytes.npy", "net.npz", "images[0, 0, 0, 0]", "pixels in 0 ... 255 are uint8"),
     ("object.npy", "net.npz", "object.npy", "a pickle"),
     ("text.npy", "net.npz", "text.npy", "damaged"),
+    ("huge.npy", "net.npz", "huge.npy", "too large"),
+    ("pipe.png", "net.npz", "pipe.png", "is no file"),
+    ("good.png", "half.npz", "half.npz: mean and std", "both or none"),
+    ("good.png", "number.npz", "number.npz", "no JSON object"),
     ("none.png", "net.npz", "none.png", "no such image file or folder"),
     ("small.png", "net.npz", "small.png has 33x31 pixels", "32x32, or --resize"),
     ("clear.png", "net.npz", "clear.png has transparent pixels", "opaque"),
