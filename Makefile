@@ -40,4 +40,4 @@ $(DEV_STAMP): pyproject.toml | $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find theory_sim benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	find theory_sim deep_check benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
