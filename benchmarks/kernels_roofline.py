@@ -203,8 +203,8 @@ def _name_columns(axes: Axes, sides: Mapping[str, Sequence[Point]]) -> None:
     """Upright names at the bottom of each column of points, those of near columns joined."""
     lowest = min((point.operations or 1.0 for own in sides.values() for point in own), default=1e9) / 1e9
     highest = max((point.operations or 1.0 for own in sides.values() for point in own), default=1e9) / 1e9
-    names = 0.28  # of the height, below all points
-    axes.set_ylim(lowest / (highest / lowest) ** (names / (1 - names)) / 1.3, highest * 1.8)
+    room = 0.28  # of the height, below all points
+    axes.set_ylim(lowest / (highest / lowest) ** (room / (1 - room)) / 1.3, highest * 1.8)
     columns: list[tuple[float, list[str]]] = []
     for own in sorted(sides.values(), key=lambda own: own[0].intensity or 1.0):
         intensity, name = own[0].intensity or 1.0, _short(own[0].job)
