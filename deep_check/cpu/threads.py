@@ -1,6 +1,8 @@
 """The one pool of threads: each takes the next piece of work and has scratch of its own.
 
-Kernels release the GIL; BLAS has no part in them, so that no second pool fights over the cores.
+Kernels release the GIL; BLAS has no part in them, so that no second pool fights over the cores. Where all cores are
+taken, each thread keeps to one: a scheduler that wakes two threads on one core leaves the other core idle for longer
+than most pieces take.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ def n_threads() -> int:
     if asked:
         require(asked.isdecimal() and int(asked) >= 1, f"{VARIABLE}={asked}: allowed is a whole number >= 1")
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(_cores()) or os.cpu_count() or 1
 
 
 class Threads(Generic[Scratch]):
@@ -41,19 +43,35 @@ class Threads(Generic[Scratch]):
                 work(index, self._scratch[0])
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(len(self._scratch) - 1, thread_name_prefix="deep_check")
+            self._pool = _pool(len(self._scratch))
         indices = itertools.count()  # next() is atomic
 
         def loop(scratch: Scratch) -> None:
             while (index := next(indices)) < n:
                 work(index, scratch)
 
-        others = [self._pool.submit(loop, scratch) for scratch in self._scratch[1:n]]
+        running = [self._pool.submit(loop, scratch) for scratch in self._scratch[:n]]
         try:
-            loop(self._scratch[0])
+            wait(running)
         finally:
-            while next(indices) < n:  # after an exception nothing is left for the others to begin
+            while next(indices) < n:  # after Ctrl-C nothing is left to begin
                 pass
-            wait(others)
-        for other in others:
-            other.result()
+            wait(running)
+        for thread in running:
+            thread.result()
+
+
+def _pool(n: int) -> ThreadPoolExecutor:
+    cores = iter(_cores() if n == len(_cores()) else [])
+
+    def keep_to_one_core() -> None:
+        core = next(cores, None)
+        if core is not None:
+            os.sched_setaffinity(0, {core})  # of this thread
+
+    return ThreadPoolExecutor(n, thread_name_prefix="deep_check", initializer=keep_to_one_core)
+
+
+def _cores() -> list[int]:
+    """Cores that this process may use, [] where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
