@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from theory_sim.counter_random import fill_uniforms
 
 # Streams: far from those of theory_sim and of the weights; starts have one an epoch.
-ORDER, ROWS, COLUMNS, FLIPS, STARTS = 80, 81, 82, 83, 1000
+ORDER, ROWS, COLUMNS, FLIPS, OBSERVED, STARTS = 80, 81, 82, 83, 84, 1000
 
 
 def _uniforms(seed: int, stream: int, row: int, n: int) -> NDArray[np.float64]:
@@ -30,6 +30,11 @@ def crops_and_flips(seed: int, epoch: int, n: int, padding: int) -> tuple[NDArra
     """Offsets (n, 2) in 0 ... 2·padding and flips (n,), by place in the epoch's order."""
     offsets = [_uniforms(seed, stream, epoch, n) * (2 * padding + 1) for stream in (ROWS, COLUMNS)]
     return np.stack(offsets, axis=1).astype(np.int64), _uniforms(seed, FLIPS, epoch, n) < 0.5
+
+
+def observed_images(seed: int, step: int, n: int, size: int) -> NDArray[np.intp]:
+    """`size` of the numbers 0 ... n - 1, or all n, without repetition: the images looked at before a step's update."""
+    return np.argsort(_uniforms(seed, OBSERVED, step, n), kind="stable")[:size]
 
 
 def starts(seed: int, epoch: int, first: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -23,7 +23,9 @@ CHOICES = {
 RANGES = {
     "epochs": (1, 10_000), "batch_size": (2, 65_536), "learning_rate": (0, 1e3), "warm_up": (0, 1), "momentum": (0, 1),
     "beta2": (0, 1), "weight_decay": (0, 1), "radius": (0, 1), "step_size": (0, 1), "attack_steps": (1, 1000),
-    "padding": (0, 16), "seed": (0, 2**63 - 1),
+    "padding": (0, 16), "seed": (0, 2**63 - 1), "max_steps": (0, 10**9), "observe_every": (0, 10**9),
+    "observe_images": (2, 10_000), "observe_radius": (0, 100), "observe_step_size": (0, 100),
+    "observe_steps": (1, 1000),
 }  # fmt: skip
 
 
@@ -35,7 +37,10 @@ class Recipe:
     to zero in a straight line, cosine falls along half a cosine after the same rise. momentum: of SGD (Nesterov's), and
     beta1 of Adam. weight_decay: L2, on all parameters. padding: of the random crop, 0 for none; flip: left-right, half
     of the images. adversary "linf": each batch is attacked first, `attack_steps` sign steps of `step_size` from a
-    random start within `radius`, in units of images in [0, 1].
+    random start within `radius`, in units of images in [0, 1]. max_steps: where training ends if the epochs are not
+    over by then, 0 for never. observe_every: every so many steps `observe_images` random training images are attacked
+    (0: never), by l2 FGM and l2 PGD of `observe_steps` steps of `observe_step_size` within `observe_radius`, both from
+    a zero start, see `deep_check.training.observation`.
     """
 
     depth: int = 32
@@ -57,6 +62,12 @@ class Recipe:
     attack_steps: int = 1
     normalisation: str = "cifar10"
     seed: int = 0
+    max_steps: int = 0
+    observe_every: int = 0
+    observe_images: int = 100
+    observe_radius: float = 0.5
+    observe_step_size: float = 0.1
+    observe_steps: int = 40
 
     def __post_init__(self) -> None:
         Architecture(self.depth)
@@ -79,6 +90,11 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """All keys and values."""
         return asdict(self)
+
+    def n_steps(self, per_epoch: int) -> int:
+        """Steps of the whole run, with so many an epoch."""
+        every = self.epochs * per_epoch
+        return min(every, self.max_steps) if self.max_steps else every
 
     def learning_rate_at(self, step: int, n_steps: int) -> float:
         """Of step 0 ... n_steps - 1."""

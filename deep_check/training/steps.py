@@ -21,6 +21,22 @@ Array = NDArray[np.float32]
 EPSILON = 1e-8  # of Adam
 
 
+class Evaluated:
+    """A network with the weights of one moment, in evaluation mode, to be attacked: a `Target`."""
+
+    def __init__(self, network: AttackNetwork) -> None:
+        """network: not to be changed while this is in use."""
+        self._network = network
+
+    def __call__(self, images: Array) -> Array:
+        """Logits (n, n_classes)."""
+        return self._network.logits(images)
+
+    def input_gradient(self, images: Array, labels: NDArray[Any], loss: str) -> tuple[Array, Array, Array]:
+        """Losses (n,), their gradients by the images, logits."""
+        return self._network.input_gradient(images, labels, loss)
+
+
 class Steps:
     """The network in training and its optimizer; `arrays` is all that a step changes."""
 
@@ -55,18 +71,17 @@ class Steps:
         return loss, int((logits.argmax(axis=1) == labels).sum())
 
     def _attacked(self, images: Array, labels: NDArray[Any], start: Array) -> Array:
-        recipe = self._recipe
-        self._evaluation.set_state({**self._network.parameter, **self._network.running})
+        recipe, evaluated = self._recipe, self.evaluated()
         x = np.clip(images + np.float32(recipe.radius) * start, 0, 1)
         for _ in range(recipe.attack_steps):
-            _, gradient, _ = self._evaluation.input_gradient(x, labels, recipe.loss)
+            _, gradient, _ = evaluated.input_gradient(x, labels, recipe.loss)
             pgd_linf_step(x, images, gradient, recipe.step_size, recipe.radius)
         return x
 
-    def logits(self, images: Array) -> Array:
-        """(n, n_classes) of images in [0, 1], in evaluation mode."""
+    def evaluated(self) -> Evaluated:
+        """The network of now in evaluation mode, until the next call or step."""
         self._evaluation.set_state({**self._network.parameter, **self._network.running})
-        return self._evaluation.logits(images)
+        return Evaluated(self._evaluation)
 
     def state(self) -> dict[str, Array]:
         """Weights and running statistics by name, copied."""

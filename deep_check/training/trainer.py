@@ -5,7 +5,6 @@ A run that was interrupted goes on where it was, in the middle of an epoch too, 
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import signal
@@ -25,6 +24,7 @@ from deep_check.normalisation import NORMALISATIONS
 from deep_check.ops.augment_cpu import augment
 from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
 from deep_check.training.draws import crops_and_flips, order_of_images, starts
+from deep_check.training.observation import OBSERVED, is_observed, observe, write_rows
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
 from deep_check.weights import Weights, save_weights
@@ -60,10 +60,10 @@ def train(
 ) -> dict[str, Any]:
     """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
 
-    Leaves weights.safetensors, log.csv, recipe.json and a checkpoint. report: called after every step; epoch_done:
-    after every epoch. Raises InputError if the folder holds a run of another recipe or of other images, if the loss is
-    no longer finite (the last checkpoint stays), or if the disk refuses; KeyboardInterrupt after Ctrl-C, with a
-    checkpoint of the step that was done last.
+    Leaves weights.safetensors, log.csv, recipe.json, a checkpoint, and observed.csv where the recipe observes. report:
+    called after every step; epoch_done: after every epoch. Raises InputError if the folder holds a run of another
+    recipe or of other images, if the loss is no longer finite (the last checkpoint stays), or if the disk refuses;
+    KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n = len(training.labels)
@@ -71,20 +71,30 @@ def train(
     steps = Steps(recipe, initial_state(Architecture(recipe.depth), recipe.seed))
     identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training)}
     log: list[dict[str, Any]] = []
+    observed: list[dict[str, Any]] = []
     epoch, place, sums = 0, 0, [0.0, 0.0]
     found = load_checkpoint(folder)
     if found is not None:
         arrays, facts = found
+        facts["identity"]["recipe"] = {**Recipe().as_dict(), **facts["identity"]["recipe"]}  # keys of today
         _require_same(identity, facts["identity"], folder)
         steps.restore(arrays)
         log, epoch, place, sums = facts["log"], facts["epoch"], facts["place"], facts["sums"]
+        observed = facts.get("observed", [])
     _write(folder / RECIPE, json.dumps(recipe.as_dict(), indent=1))
 
     per_epoch = n // recipe.batch_size  # the images left over come in other epochs
+    total = recipe.n_steps(per_epoch)
 
     def save() -> None:
-        facts = {"identity": identity, "log": log, "epoch": epoch, "place": place, "sums": sums}
+        facts = {"identity": identity, "log": log, "epoch": epoch, "place": place, "sums": sums, "observed": observed}
         save_checkpoint(folder, steps.arrays(), facts)
+        if observed:
+            write_rows(folder / OBSERVED, observed)
+
+    def look(step: int) -> None:
+        if is_observed(recipe, step, total):
+            observed.extend(observe(steps.evaluated(), recipe, training, step))
 
     with _interruptible() as stopped:
         saved = time.monotonic()
@@ -92,15 +102,16 @@ def train(
             begun = time.monotonic()
             order = order_of_images(recipe.seed, epoch, n)
             offsets, flips = crops_and_flips(recipe.seed, epoch, n, recipe.padding)
-            first_place = place
-            while place < per_epoch:
+            first_place, last_place = place, min(per_epoch, total - epoch * per_epoch)
+            while place < last_place:
                 chosen = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
                 images = _batch(recipe, training, chosen, offsets, flips, place)
-                done, total = epoch * per_epoch + place, recipe.epochs * per_epoch
+                done = epoch * per_epoch + place
                 start = None
                 if recipe.adversary != "none":
                     start = starts(recipe.seed, epoch, place * recipe.batch_size, images.shape)
                 labels = training.labels[chosen].astype(np.int64)
+                look(done)
                 loss, right = steps.step(images, labels, recipe.learning_rate_at(done, total), start)
                 if not math.isfinite(loss):
                     raise InputError(
@@ -118,23 +129,26 @@ def train(
                     raise KeyboardInterrupt
             row = {
                 "epoch": epoch + 1,
-                "step": (epoch + 1) * per_epoch,
-                "training_loss": sums[0] / per_epoch,
-                "training_accuracy": sums[1] / (per_epoch * recipe.batch_size),
-                **accuracy(steps.logits, test),
+                "step": epoch * per_epoch + place,
+                "training_loss": sums[0] / place,
+                "training_accuracy": sums[1] / (place * recipe.batch_size),
+                **accuracy(steps.evaluated(), test),
                 "seconds": round(time.monotonic() - begun, 1),
             }
             log = [*log, row]
             epoch, place, sums = epoch + 1, 0, [0.0, 0.0]
+            if row["step"] == total:
+                look(total)
+                epoch = recipe.epochs  # also where max_steps ends the run
             save()
             saved = time.monotonic()
-            _write_log(folder / LOG, log)
+            write_rows(folder / LOG, log)
             epoch_done(row)
     constants = NORMALISATIONS[recipe.normalisation]
     facts = {
         "depth": recipe.depth, "n_classes": 10, "mean": list(constants.mean), "std": list(constants.std),
         "recipe": recipe.as_dict(), "result": log[-1], "seconds": round(sum(row["seconds"] for row in log), 1),
-        **provenance(),
+        "images": identity["images"], "notes": [*training.notes, *test.notes], **provenance(),
     }  # fmt: skip
     save_weights(folder / WEIGHTS, Weights(Architecture(recipe.depth), steps.state(), facts))
     return log[-1]
@@ -189,13 +203,6 @@ def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -
 def _write(path: Path, text: str) -> None:
     with replacing([path]) as (fresh,):
         fresh.write_text(text, encoding="utf-8")
-
-
-def _write_log(path: Path, rows: list[dict[str, Any]]) -> None:
-    with replacing([path]) as (fresh,), fresh.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 @contextmanager
