@@ -73,4 +73,5 @@ TOLERANCES = {
     "real_gradient": Tolerance(5e-6, "of a trained ResNet-32, float32 beside float64, in the image's norm"),
     "real_gradient_kinks": Tolerance(2e-2, "the same where the signs of a few ReLUs of some 3·10^5 are rounding's"),
     "filter_difference": Tolerance(1e-4, "central differences of float32 images: round-off over the step"),
+    "random_phase": Tolerance(1e-10, "quad asked for 1e-12, with a logarithm's singularity near the end at ρ = 1"),
 }
