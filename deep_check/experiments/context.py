@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.data import digest, read_test_images
+from deep_check.data import read_test_images
+from deep_check.experiments.manifest import data_facts, weights_facts
 from deep_check.models import ROLES, shipped
 from deep_check.resnet import ResNet
 from theory_sim.errors import InputError, require
@@ -85,15 +86,21 @@ class Context:
     @cached_property
     def data_facts(self) -> dict[str, Any]:
         """Digest of images and labels, their number, and what is not whole."""
-        arrays = {"images": self.images, "labels": self.labels}
-        return {"digest": digest(arrays), "n": len(self.labels), "notes": list(self.notes)}
+        return data_facts(self.images, self.labels, self.notes)
 
     def weights_file(self, role: str) -> Path:
         """The user's file, or the shipped one. Raises MissingError if there is none."""
-        path = self.weights.get(role) or shipped(role)
+        path = self.weights[role] if role in self.weights else shipped(role)
         if not path.is_file():
             raise MissingError(f"no weights of the {role} network ({path.name}); --weights {role}=FILE gives them")
         return path
+
+    def has(self, role: str) -> bool:
+        """True if there are weights of this role."""
+        try:
+            return self.weights_file(role).is_file()
+        except MissingError:
+            return False
 
     def net(self, role: str) -> ResNet:
         """The ResNet of this role, loaded once. Raises MissingError, and InputError as `ResNet.from_file`."""
@@ -135,9 +142,3 @@ class Context:
             writer.writerows(rows)
         return path
 
-
-def _digest(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
