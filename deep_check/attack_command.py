@@ -10,7 +10,9 @@ import typer
 
 def attack(
     weights: Annotated[Path, typer.Option(help="Weights of a CIFAR ResNet: .safetensors or .npz.")],
-    data: Annotated[Path, typer.Option(help="CIFAR-10: the official folder or archive (its test set).")],
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
+    ] = None,
     method: Annotated[str, typer.Option(help="pgd, fgsm (one linf step) or fgm (one l2 step).")] = "pgd",
     norm: Annotated[str, typer.Option(help="Of pgd: linf, sign steps; l2, normalised steps.")] = "linf",
     radius: Annotated[str, typer.Option(help="In units of images in [0, 1]; fractions can be typed.")] = "8/255",
@@ -31,7 +33,7 @@ def attack(
 ) -> None:
     """Accuracy under an attack, with its 95 % interval; defaults are the paper's PGD."""
     from deep_check.attacks import count_right, named_attack, run_attack
-    from deep_check.data import read_test_images
+    from deep_check.data import find_data, read_test_images
     from deep_check.experiments.options import number
     from deep_check.filtering import Filtered, LowPass, Target
     from deep_check.resnet import ResNet
@@ -49,7 +51,7 @@ def attack(
     filter_ = None if cutoff is None else LowPass(cutoff, mask)
     net = ResNet.from_file(weights, device)
     target: Target = net if filter_ is None else Filtered(net, filter_)
-    images, labels, notes = read_test_images(data, partial, limit)
+    images, labels, notes = read_test_images(find_data(data), partial, limit)
     clean = count_right(target, images, labels)
     with Progress(quiet) as progress:
         for note in () if quiet else notes:

@@ -10,10 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_check.fetch import default_folder
 from theory_sim.errors import require
-from theory_sim.inputs.cifar10 import load_cifar10
+from theory_sim.inputs.cifar10 import FOLDER, PYTHON_FOLDER, load_cifar10
 
 Array = NDArray[np.float32]
+
+
+def find_data(path: Path | None = None) -> Path:
+    """The path itself if one is given, else the folder that `fetch` fills. Raises InputError if that is empty."""
+    if path is not None:
+        return path
+    folder = default_folder()
+    there = any((folder / inner).is_dir() for inner in (FOLDER, PYTHON_FOLDER))
+    require(there, "CIFAR-10 is not at hand: allowed is --data FOLDER, or `python -m deep_check fetch` before")
+    return folder
 
 
 def read_test_images(

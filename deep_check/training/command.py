@@ -9,7 +9,9 @@ import typer
 
 
 def train(
-    data: Annotated[Path | None, typer.Option(help="CIFAR-10: the official folder or archive.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; the same command goes on from there.")] = None,
     config: Annotated[Path | None, typer.Option(help="Recipe, a TOML file; --keys lists its keys.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, over the recipe's.")] = None,
@@ -21,6 +23,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
 ) -> None:
     """Train a ResNet on CIFAR-10: normally, with MSE, or against an adversary; resumable to the same bits."""
+    from deep_check.data import find_data
     from deep_check.training.recipe import Recipe, read_recipe
     from deep_check.training.trainer import WEIGHTS, Progress, train
     from theory_sim.errors import InputError
@@ -31,8 +34,9 @@ def train(
         for name, value in Recipe().as_dict().items():
             typer.echo(f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}")
         return
-    if data is None or out is None:
-        raise InputError("train: --data FOLDER (CIFAR-10) and --out FOLDER are needed")
+    if out is None:
+        raise InputError("train: --out FOLDER is needed, that of the run")
+    data = find_data(data)
     recipe = read_recipe(config, settings or ())
     training = load_cifar10(data, BATCHES[:4] if hold_out else BATCHES[:5], partial=partial)
     test = load_cifar10(data, ("data_batch_5" if hold_out else "test_batch",), partial=partial)

@@ -46,7 +46,7 @@ def test_held_out_images_are_not_trained_on(data: Path, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--data FOLDER"),
+        ([], "--out FOLDER"),
         (["--data", "{data}", "--out", "{out}"], "not whole (data_batch_1: 96 of 10,000 images)"),
         (["--data", "{out}", "--out", "{out}"], "no such CIFAR-10 folder"),
         (["--data", "{data}", "--out", "{out}", "--partial", "--set", "depth=9"], "depth 9"),
