@@ -13,6 +13,7 @@ import typer
 from deep_check.attack_command import attack
 from deep_check.classify import classify
 from deep_check.experiments.filter_command import filter_
+from deep_check.fetch_command import fetch
 from deep_check.info import info
 from deep_check.selftest.command import selftest
 from deep_check.training.command import train
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(selftest)
 app.command()(info)
 app.command()(classify)
+app.command()(fetch)
 app.command()(train)
 app.command()(attack)
 app.command("filter")(filter_)
