@@ -12,6 +12,7 @@ from theory_sim.claims import BY_KEY, CLAIMS
 from theory_sim.claims.base import Claim
 from theory_sim.claims.paths import largest_drive
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
+from theory_sim.claims.shrinking import violates
 from theory_sim.claims.theorem2 import frequency_pairs
 from theory_sim.network import ACTIVATIONS, Activation, Network
 from theory_sim.spectrum import Band
@@ -63,6 +64,15 @@ def test_a_spectrum_that_cancels_has_no_ratio(claim: Claim, rest: float) -> None
     """The first step takes ĝ to 0, or to seven digits of it."""
     outcome = claim.judge(path(X + rest * OTHER, 1.0, *[0.5] * 7))
     assert (outcome is None) == (claim.id not in ("eq13", "eq14"))
+
+
+@pytest.mark.parametrize("claim", of("start"), ids=lambda claim: claim.key)
+def test_a_network_without_active_units_has_no_gradient_to_judge(claim: Claim) -> None:
+    """As shrinking may leave one."""
+    network = Network(-np.ones((2, 5)), np.array([1.0, 2.0]), Activation("relu"))
+    resting = TrainingSample(Training(network, X, 0.0, 0.01, 1), BAND, "drawn")
+    assert claim.judge(resting) is None
+    assert not violates(claim, "printed", resting)
 
 
 def test_frequencies_with_equal_ratios_are_no_pair() -> None:

@@ -103,7 +103,7 @@ def assumption4(sample: TrainingSample) -> Outcome | None:
 def eq16_always(sample: TrainingSample) -> Outcome | None:
     """τ(δ⁰) < τ(x) for a randomly initialised network [paper: Eq. 16]."""
     plane = sample.start
-    if not plane.input_low > plane.input_high:
+    if not plane.input_low > plane.input_high or not plane.low_energy + plane.high_energy > 0:
         return None
     lead = float(plane.input_tau - plane.tau)
     return Outcome(lead, None, -lead)

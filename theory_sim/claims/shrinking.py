@@ -60,9 +60,9 @@ def violates(claim: Claim, version: str, sample: Sample) -> bool:
     try:
         with np.errstate(all="ignore"):
             outcome = claim.judge(replace(sample))
+        return outcome is not None and claim.violates(outcome, version, strength)
     except (InputError, ValueError, IndexError, FloatingPointError, ZeroDivisionError, np.linalg.LinAlgError):
         return False
-    return outcome is not None and claim.violates(outcome, version, strength)
 
 
 def _network(sample: Sample) -> Network | None:
