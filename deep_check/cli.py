@@ -12,6 +12,7 @@ import typer
 
 from deep_check.attack_command import attack
 from deep_check.classify import classify
+from deep_check.experiments.figures_command import figures
 from deep_check.experiments.filter_command import filter_
 from deep_check.fetch_command import fetch
 from deep_check.info import info
@@ -32,6 +33,7 @@ app.command()(fetch)
 app.command()(train)
 app.command()(attack)
 app.command("filter")(filter_)
+app.command()(figures)
 
 
 def _print_version(wanted: bool) -> None:

@@ -110,9 +110,7 @@ class Context:
 
     def weights_facts(self, roles: Sequence[str]) -> dict[str, dict[str, str]]:
         """File name and digest of the bytes of each role's weights."""
-        return {
-            role: {"file": path.name, "digest": _digest(path)} for role in roles if (path := self.weights_file(role))
-        }
+        return {role: weights_facts(self.weights_file(role)) for role in roles}
 
     def report(self, what: str) -> Callable[[int, int], None]:
         """What `run_attack` and the like are given to tell their progress: (done, total)."""
@@ -141,4 +139,3 @@ class Context:
             writer.writeheader()
             writer.writerows(rows)
         return path
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
@@ -17,27 +18,50 @@ LOOKS = {"none": (BLUE, "-", "o", "no attack"), "blind": (GREEN, "--", "s", "att
 NORMS = {"linf": "ℓ∞", "l2": "ℓ₂"}
 
 
-def draw(rows: Sequence[Mapping[str, str]], radii: Mapping[str, str], title: str) -> Figure:
-    """A panel for every norm and mask. rows: of `fig6.measure`; radii: norm -> radius in words."""
-    norms = list(radii)
+@dataclass(frozen=True)
+class Panel:
+    """Rows of `fig6.measure` of which those of one norm and mask are drawn, with the paper's numbers or without."""
+
+    title: str
+    rows: Sequence[Mapping[str, str]]
+    norm: str
+    mask: str
+    paper: bool = True
+
+
+def panels_of(rows: Sequence[Mapping[str, str]], radii: Mapping[str, str]) -> tuple[Panel, ...]:
+    """A panel for every norm and mask of the rows. radii: norm -> radius in words."""
     masks = sorted({row["mask"] for row in rows if row["mask"]})
+    return tuple(
+        Panel(f"{NORMS[norm]} attack, radius {radius}; {mask} of low frequencies", rows, norm, mask)
+        for mask in masks
+        for norm, radius in radii.items()
+    )
+
+
+def draw(panels: Sequence[Panel], title: str) -> Figure:
+    """One panel, or two in a line."""
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
     with rc_context(STYLE):
-        figure = new_figure(max(6.4, 4.6 * len(norms)), 3.9 * len(masks) + 0.3)
-        panels = figure.subplots(len(masks), len(norms), squeeze=False, sharex=True, sharey=True)
-        for line, mask in zip(panels, masks, strict=True):
-            for panel, norm in zip(line, norms, strict=True):
-                _panel(panel, rows, norm, mask)
-                panel.set_title(f"{NORMS[norm]} attack, radius {radii[norm]}; {mask} of low frequencies")
-        for panel in panels[-1]:
-            panel.set_xlabel("cut-off of the filter (cycles per image)")
-        for line in panels:
+        figure = new_figure(max(6.4, 4.6 * columns), 3.6 * lines + 0.5)
+        places = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+        for place, panel in zip(places.flat, panels, strict=False):
+            _panel(place, panel)
+        for place in places.flat[len(panels) :]:
+            place.set_visible(False)
+        for place in places[-1]:
+            place.set_xlabel("cut-off of the filter (cycles per image)")
+        for line in places:
             line[0].set_ylabel("accuracy")
-        figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+        figure.legend(*places[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def _panel(panel: Any, rows: Sequence[Mapping[str, str]], norm: str, mask: str) -> None:
+def _panel(panel: Any, content: Panel) -> None:
+    rows, norm, mask = content.rows, content.norm, content.mask
+    panel.set_title(content.title)
     for attacker, (colour, dashes, marker, words) in LOOKS.items():
         own = [row for row in rows if row["attacker"] == attacker and row["norm"] in ("", norm)]
         curve = sorted((float(row["cutoff"]), row) for row in own if row["cutoff"] and row["mask"] == mask)
@@ -55,7 +79,7 @@ def _panel(panel: Any, rows: Sequence[Mapping[str, str]], norm: str, mask: str) 
         values, low, high = ([float(row[name]) for _, row in curve] for name in ("accuracy", "low", "high"))
         panel.fill_between(cutoffs, low, high, color=colour, alpha=0.18, linewidth=0)
         panel.plot(cutoffs, values, color=colour, linestyle=dashes, marker=marker, markersize=3.5, label=words)
-    told = {key: value for key, value in PAPER.items() if key[0]}
+    told = {key: value for key, value in PAPER.items() if key[0] and content.paper}
     panel.plot(
         [float(cutoff) for cutoff, _ in told], list(told.values()), linestyle="", marker="x", markersize=7, color=GREY,
         markeredgewidth=1.6, label="the paper's numbers (its own network)",

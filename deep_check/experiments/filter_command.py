@@ -9,9 +9,13 @@ import typer
 
 
 def filter_(
-    weights: Annotated[Path, typer.Option(help="Weights of a CIFAR ResNet: .safetensors or .npz.")],
-    data: Annotated[Path, typer.Option(help="CIFAR-10: the official folder or archive.")],
     out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")],
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
+    ] = None,
     cutoffs: Annotated[str, typer.Option(help="first:last, or a list 4,8,12.")] = "1:22",
     attacker: Annotated[str, typer.Option(help="blind, aware or both.")] = "both",
     norms: Annotated[str, typer.Option(help="linf, l2, or both with a comma.")] = "linf",
@@ -30,11 +34,16 @@ def filter_(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Accuracy against the cut-off of a low-pass filter: clean, attacked blindly, and by who knows it (Fig. 6)."""
+    import time
+    from dataclasses import asdict
+
     from deep_check.attacks import Attack
-    from deep_check.data import digest, read_test_images
-    from deep_check.experiments.fig6 import ATTACKERS, Settings, measure
-    from deep_check.experiments.fig6_picture import draw
+    from deep_check.data import find_data, read_test_images
+    from deep_check.experiments.fig6 import ATTACKERS, Settings, identity, measure
+    from deep_check.experiments.fig6_picture import draw, panels_of
+    from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
     from deep_check.experiments.options import number, numbers, words
+    from deep_check.models import weights_or_shipped
     from deep_check.resnet import ResNet
     from theory_sim.errors import require
     from theory_sim.files import replacing
@@ -54,23 +63,29 @@ def filter_(
         words("masks", masks, ("disc", "square")),
         clip,
     )
-    net = ResNet.from_file(weights, device)
-    images, labels, notes = read_test_images(data, partial, limit)
-    identity = {"weights": digest(net.state_dict()), "images": digest({"images": images, "labels": labels})}
+    begun = time.monotonic()
+    file = weights_or_shipped(weights, "normal")
+    net = ResNet.from_file(file, device)
+    images, labels, notes = read_test_images(find_data(data), partial, limit)
     with Progress(quiet) as progress:
         for note in () if quiet else notes:
             progress.note(note)
         rows = measure(
-            net, images, labels, settings, out, identity,
+            net, images, labels, settings, out, identity(net, images, labels),
             lambda done, total: progress.update("gradients of images", done, total),
         )  # fmt: skip
     radii = {"linf": radius, "l2": l2_radius}
-    title = f"{weights.name} on {len(images):,} test images, {steps} steps, {restarts} start{'s' * (restarts > 1)}"
-    figure = draw(rows, {norm: radii[norm] for norm in settings.attacks}, title)
+    title = f"{file.name} on {len(images):,} test images, {steps} steps, {restarts} start{'s' * (restarts > 1)}"
+    figure = draw(panels_of(rows, {norm: radii[norm] for norm in settings.attacks}), title)
     targets = [out / "fig6.png", out / "fig6.pdf"]
     with replacing(targets) as fresh:
         for path in fresh:
             save_figure(figure, path)
+    write_manifest(
+        out, "filter", {**asdict(settings), "weights": file, "data": data, "limit": limit, "partial": partial},
+        seed=seed, data=data_facts(images, labels, notes), weights={"normal": weights_facts(file)}, device=net.device,
+        seconds=time.monotonic() - begun, files=["fig6.csv", *(path.name for path in targets)],
+    )  # fmt: skip
     for row in rows:
         if row["cutoff"] in ("", "12"):
             share, low, high = (float(row[name]) for name in ("accuracy", "low", "high"))

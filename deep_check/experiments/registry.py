@@ -7,10 +7,12 @@ as constants, `measure(...)`, and `judge(...) -> Finding`.
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from deep_check.experiments.context import Context
 from deep_check.experiments.results import Finding
@@ -34,6 +36,13 @@ class Experiment:
     def exists(self) -> bool:
         """True if its file is there."""
         return find_spec(self.module) is not None
+
+    @property
+    def code(self) -> str:
+        """Digest of its file: what another text has measured is measured again."""
+        spec = find_spec(self.module)
+        assert spec is not None
+        return hashlib.sha256(Path(str(spec.origin)).read_bytes()).hexdigest()[:16]
 
     @property
     def run(self) -> Callable[[Context], Finding]:
