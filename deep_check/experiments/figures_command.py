@@ -30,12 +30,12 @@ def figures(
 ) -> None:
     """The paper's figures on real networks and images: pictures, numbers, and a verdict on each in results.json.
 
-    What is in results.json from the same images, weights, scale, seed, device and code is not measured again.
+    What is in results.json from the same images, weights, scale, seed, device and code is not measured again; a folder
+    with rows of other images, weights, scale or seed is refused.
     """
     import time
 
     from deep_check.checks import choose_device
-    from deep_check.data import find_data
     from deep_check.data import find_data
     from deep_check.experiments.context import Context, MissingError
     from deep_check.experiments.manifest import write_manifest
@@ -54,6 +54,8 @@ def figures(
         context = Context(find_data(data), out, scale, choose_device(device), seed, partial, files, progress)
         for note in () if quiet else context.notes:
             progress.note(note)
+        for row in there.values():
+            _require_same(row, context, results)
         out.mkdir(parents=True, exist_ok=True)
         for i, experiment in enumerate(chosen):
             try:
@@ -116,6 +118,23 @@ def _identity(context: Context, experiment: Experiment) -> dict[str, Any]:
         "version": __version__,
         "code": experiment.code,
     }
+
+
+def _require_same(row: Finding, context: Context, results: Path) -> None:
+    """Raise InputError if a row there was asked for otherwise: results are not mixed, nor overwritten by accident."""
+    from theory_sim.errors import require
+
+    there = dict(row.identity)
+    asked: dict[str, Any] = {"scale": context.scale, "seed": context.seed, "data": context.data_facts["digest"]}
+    for role, digest in there.pop("weights", {}).items():
+        there[f"weights of {role}"] = digest
+        asked[f"weights of {role}"] = context.weights_facts([role])[role]["digest"] if context.has(role) else None
+    different = [f"{name} {there.get(name)} there, {value} asked for" for name, value in asked.items()
+                 if there.get(name) != value]  # fmt: skip
+    require(
+        not different,
+        f"{results} is of another run ({row.claim}: {'; '.join(different)}): allowed is the same, or another --out",
+    )
 
 
 def _complete(
