@@ -137,6 +137,21 @@ def relu_q_limit(residual: float, input_norm2: float) -> float:
     return residual / input_norm2
 
 
+def sign_breakpoints(gradient: NDArray, x: NDArray) -> Array:
+    """Ours: q_i = g_i/x_i, the q > 0 at which component i of g - q x changes sign, (d,); inf where it never does.
+
+    Between them the FGSM perturbation ε·sgn(g - q x) stands still, and with it its low-frequency ratio.
+    """
+    crosses = gradient * x > 0
+    return np.divide(gradient, x, out=np.full(len(x), np.inf), where=crosses)
+
+
+def signs_at(gradient: NDArray, x: NDArray, q: NDArray) -> Array:
+    """Ours: sgn(g - q x) (n, d) at q >= 0 (n,), from the breakpoints; at a zero of g it is sgn(-x) for q > 0."""
+    start = np.where(gradient == 0, -np.sign(x) * (q[:, None] > 0), np.sign(gradient))
+    return np.where(q[:, None] > sign_breakpoints(gradient, x), -start, start)
+
+
 def theorem1_t0(
     cross_gap: float, learning_rate: float, least_residual: float, least_active_norm2: float, input_gap: float
 ) -> float:

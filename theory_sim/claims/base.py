@@ -56,7 +56,8 @@ class Claim:
 
     id, case: as in `eq8[relu]`; statement, correction: one line each; hypotheses: what a network must meet; source:
     where it stands in the paper; population: name of the sampler that feeds `judge`; known: the verdicts (printed,
-    corrected) that this code has been found to give, None where a version does not exist.
+    corrected) that this code has been found to give, None where a version does not exist. ours: an extension of the
+    paper; `statement` is then one of its statements carried over to where the paper does not make it.
     """
 
     id: str
@@ -70,9 +71,10 @@ class Claim:
     known: tuple[str | None, str | None]
     kind: str = "margin"
     tolerance: float = 1e-9
-    times: float = 1.0  # more networks than its share, where violations are rare
+    times: float = 1.0  # of its share of networks: more where violations are rare, fewer where each says much
     large_only: bool = False  # a hypothesis asks for large networks
     precision: float = 0.05  # kind `value`: half the interval must be narrower than this to decide
+    ours: bool = False
 
     @property
     def key(self) -> str:

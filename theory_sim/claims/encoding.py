@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from theory_sim.claims.adversarial_sample import AdversarialSample
+from theory_sim.claims.dataset_sample import DatasetSample
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, SpectralPath, TrainingSample
+from theory_sim.descent import DatasetTraining
 from theory_sim.errors import InputError
 from theory_sim.network import Activation, Network
 from theory_sim.spectrum import Band, ratio
 from theory_sim.training import Training
 
-Sample = TrainingSample | Eq8Sample | AttackSample | SignalSample
+Sample = TrainingSample | DatasetSample | Eq8Sample | AttackSample | SignalSample
 KINDS: dict[str, type] = {
+    "adversarial": AdversarialSample,  # also a TrainingSample: first
     "training": TrainingSample,
+    "dataset": DatasetSample,
     "eq8": Eq8Sample,
     "attack": AttackSample,
     "signal": SignalSample,
@@ -35,6 +40,12 @@ def encode(sample: Sample) -> dict[str, Any]:
         t = sample.training
         fields |= {"network": _encode_network(t.network), "x": t.x.tolist(), "label": t.label, "loss": t.loss}
         fields |= {"learning_rate": t.learning_rate, "n_steps": t.n_steps}
+        if isinstance(sample, AdversarialSample):
+            fields["radius"] = sample.radius
+    elif isinstance(sample, DatasetSample):
+        d = sample.training
+        fields |= {"network": _encode_network(d.network), "x": d.inputs[0].tolist(), "others": d.inputs[1:].tolist()}
+        fields |= {"labels": d.labels.tolist(), "loss": d.loss, "learning_rate": d.learning_rate, "n_steps": d.n_steps}
     elif isinstance(sample, Eq8Sample):
         fields |= {name: getattr(sample, name).tolist() for name in ("start_gradient", "x", "drives", "decays")}
         fields["width"] = sample.width
@@ -51,7 +62,7 @@ def decode(fields: dict[str, Any]) -> Sample:
     """Inverse of `encode`; training runs use the `reference` engine. InputError on anything missing or misshapen."""
     try:
         kind, source, band = fields["kind"], str(fields["source"]), _decode_band(fields["band"])
-        if kind == "training":
+        if kind in ("training", "adversarial"):
             training = Training(
                 _decode_network(fields["network"]),
                 _array(fields["x"]),
@@ -61,6 +72,24 @@ def decode(fields: dict[str, Any]) -> Sample:
                 str(fields["loss"]),
             )
             sample: Sample = TrainingSample(training, band, source, "reference")
+            if kind == "adversarial":
+                sample = AdversarialSample(training, band, source, "reference", float(fields["radius"]))
+        elif kind == "dataset":
+            inputs = np.array([_array(fields["x"]), *(_array(x) for x in fields["others"])])
+            sample = DatasetSample(
+                DatasetTraining(
+                    _decode_network(fields["network"]),
+                    inputs,
+                    _array(fields["labels"]),
+                    float(fields["learning_rate"]),
+                    int(fields["n_steps"]),
+                    inputs[:1],
+                    str(fields["loss"]),
+                ),
+                band,
+                source,
+                "reference",
+            )
         elif kind == "eq8":
             g, x, drives, decays = (_array(fields[name]) for name in ("start_gradient", "x", "drives", "decays"))
             sample = Eq8Sample(g, x, drives, decays, band, source, int(fields["width"]))
@@ -97,13 +126,17 @@ def decode(fields: dict[str, Any]) -> Sample:
 
 
 def input_of(sample: Sample) -> NDArray[np.float64]:
-    """x, (d,)."""
+    """x, (d,); of a data set x_1."""
+    if isinstance(sample, DatasetSample):
+        return sample.training.inputs[0]
     return sample.training.x if isinstance(sample, TrainingSample) else sample.x
 
 
 def with_reference(sample: Sample) -> Sample:
     """The same sample, training runs by the engine that updates W itself."""
-    return replace(sample, engine="reference") if isinstance(sample, TrainingSample) else replace(sample)
+    if isinstance(sample, TrainingSample | DatasetSample):
+        return replace(sample, engine="reference")
+    return replace(sample)
 
 
 def numbers(sample: Sample) -> dict[str, list[float | None]]:

@@ -504,6 +504,7 @@ def _claims() -> list[Claim]:
             (None, HOLDS),
             kind="value",
             tolerance=0.0,
+            ours=True,
         ),
     ]
     for name in SMOOTH:
@@ -544,6 +545,7 @@ def _claims() -> list[Claim]:
                 judge_eq8_ntk,
                 (None, FIRST_ORDER),
                 kind="order",
+                ours=True,
             ),
         ]
         for claim_id, statement, judge in (

@@ -9,17 +9,18 @@ diverging for r > 2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.attacks import random_start
+from theory_sim.claims.drawing import draw_activation, draw_network, keep_from_kinks, move, scale_of
+from theory_sim.claims.extended_populations import EXTENDED
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
-from theory_sim.claims.sources import Signal, Sources, draw_band
+from theory_sim.claims.sources import Sources, draw_band
 from theory_sim.closed_form import Plane
-from theory_sim.network import ACTIVATIONS, Activation, Network, sample_network
+from theory_sim.network import ACTIVATIONS, Activation, Network
 from theory_sim.spectrum import Band, low_pass_filter
 from theory_sim.training import Training
 
@@ -28,63 +29,13 @@ Rng = np.random.Generator
 SMOOTH = ACTIVATIONS[1:]
 
 
-def draw_activation(name: str, rng: Rng, sharpest: float = 4.0) -> Activation:
-    """The named activation; sharpness log-uniform in 1/4 ... `sharpest`."""
-    sharpness = float(np.exp(rng.uniform(np.log(0.25), np.log(sharpest))))
-    return Activation(name, sharpness=sharpness, leak=float(rng.uniform(0, 0.5)))
-
-
-def draw_network(
-    signal: Signal, large: bool, activation: Activation, rng: Rng, outer_law: str | None = None
-) -> Network:
-    """A Gaussian network, 128 ... 144 or 2 ... 32 units wide, preactivations of O(1); outer ±1, ±1/√m or Gaussian."""
-    width = int(rng.integers(128, 145) if large else 2 ** rng.uniform(1, 5))
-    law = outer_law or str(rng.choice(["signs", "scaled_signs", "gaussian"]))
-    scale = float(3 ** rng.uniform(-1, 1)) / float(np.linalg.norm(signal.x))
-    return sample_network(signal.x.size, width, activation, rng, outer_law=law, weight_scale=scale)
-
-
-def keep_from_kinks(network: Network, x: Array, lowest: float, highest: float) -> Network:
-    """Move active units along x so that none dies while C = Σ η ℓ' stays in [lowest, highest].
-
-    s_r changes by -‖x‖² a_r C. The moves are balanced between positive and negative a_r where both are active, so that
-    g's component along x hardly changes.
-    """
-    norm2, outer = float(x @ x), network.outer
-    s = network.preactivation(x)
-    active = s > 0
-    needed = 1.05 * norm2 * np.maximum(outer * highest, outer * lowest) + 1e-3 * np.abs(s)
-    push = np.where(active, np.maximum(needed - s, 0.0), 0.0)
-    gained = outer * push
-    plus, minus = gained[gained > 0].sum(), -gained[gained < 0].sum()
-    short = active & (outer > 0 if plus < minus else outer < 0)
-    if short.any() and plus != minus:
-        push[short] += abs(plus - minus) / np.abs(outer[short]).sum()
-    return replace(network, weights=network.weights + np.outer(push, x) / norm2)
-
-
-def _scale(network: Network, x: Array) -> float:
-    """‖g‖/‖x‖, the q at which the drive has moved ĝ by its own length."""
-    return float(np.linalg.norm(network.input_gradient(x)) / np.linalg.norm(x))
-
-
-def _move(network: Network, x: Array, q: float) -> Network:
-    """The network that training of a ReLU net would reach at q, no unit crossing its kink."""
-    active_norm2 = float(np.sum(network.active_outer(x) ** 2))
-    if active_norm2 == 0:
-        return network
-    shift = q / active_norm2
-    network = keep_from_kinks(network, x, min(0.0, shift), max(0.0, shift))
-    return replace(network, weights=network.weights - shift * np.outer(network.active_outer(x), x))
-
-
 def _to_small_gap(network: Network, x: Array, band: Band, rng: Rng) -> Network:
     """Moved along the plane to where Δτ_l is just above Δτ_h, so that t₀ = 0 has the least room."""
     plane = Plane.of(band.transform(network.input_gradient(x)), band.transform(x), band)
     gap, room = plane.low_cross - plane.high_cross, plane.input_low - plane.input_high
     if room <= 0 or gap == 0:
         return network
-    return _move(network, x, -float(gap / (2 * room)) * (1 - np.sign(gap) * 10 ** rng.uniform(-3, -1)))
+    return move(network, x, -float(gap / (2 * room)) * (1 - np.sign(gap) * 10 ** rng.uniform(-3, -1)))
 
 
 def _first_death(network: Network, x: Array, sign: float) -> float:
@@ -119,7 +70,7 @@ def relu_run(
     if active_norm2 == 0:
         return None
     reach_of_drive = 10 ** rng.uniform(-3.5 if r > 2 else -1.5, 1.5)
-    limit = sign * _scale(network, signal.x) * float(reach_of_drive)  # q_∞ = ℓ'₀/‖x‖²
+    limit = sign * scale_of(network, signal.x) * float(reach_of_drive)  # q_∞ = ℓ'₀/‖x‖²
     near = kinks and rng.random() < 0.5  # just far enough for a unit to die: its jump is not lost in the drive
     band = draw_band(signal, rng)
     if near:
@@ -135,7 +86,7 @@ def relu_run(
         n_steps = int(np.clip(np.ceil(12 / max(-np.log(max(abs(1 - r), 1e-6)), 1e-3)), 4, 240))
         reach = np.array([0.0, limit, r * limit])
     if ahead and rng.random() < 0.5:
-        network = _move(network, signal.x, _scale(network, signal.x) * float(10 ** rng.uniform(-1, 1)))
+        network = move(network, signal.x, scale_of(network, signal.x) * float(10 ** rng.uniform(-1, 1)))
     if not kinks or (not near and rng.random() < 0.5):
         part = float(rng.uniform(0.2, 0.95)) if kinks else 1.0
         network = keep_from_kinks(
@@ -153,7 +104,7 @@ def smooth_run(rng: Rng, large: bool, sources: Sources) -> Any:
     r = float(np.exp(rng.uniform(np.log(0.05), np.log(0.9))))
     norm2 = float(signal.x @ signal.x)
     active_norm2 = float(np.sum(network.active_outer(signal.x) ** 2))
-    limit = _scale(network, signal.x) * float(10 ** rng.uniform(-1.5, 1.0))
+    limit = scale_of(network, signal.x) * float(10 ** rng.uniform(-1.5, 1.0))
     band = draw_band(signal, rng)
     if rng.random() < 0.5:  # as for ReLU: just far enough for a unit to pass its bend
         if rng.random() < 0.5:
@@ -174,7 +125,7 @@ def eq8_run(rng: Rng, large: bool, sources: Sources, *, outside: bool = False, c
     """
     signal = sources.draw(rng, large)
     network = draw_network(signal, large, Activation("relu"), rng)
-    scale = _scale(network, signal.x)
+    scale = scale_of(network, signal.x)
     if scale == 0:
         return None
     n_steps = 48
@@ -249,7 +200,7 @@ def attack(
     network = draw_network(signal, large, act, rng)
     step, ball = str(rng.choice(steps)), str(rng.choice(balls))
     if ahead:
-        network = _move(network, signal.x, _scale(network, signal.x) * float(10 ** rng.uniform(-0.5, 1)))
+        network = move(network, signal.x, scale_of(network, signal.x) * float(10 ** rng.uniform(-0.5, 1)))
     gradient = network.input_gradient(signal.x)
     norm = float(np.linalg.norm(gradient))
     if norm == 0:
@@ -361,4 +312,7 @@ POPULATIONS: dict[str, Callable[..., Any]] = {
     "attack ahead": _bind(attack, zero_start=False, ahead=True),
     "attack trained": _bind(attack, zero_start=False, trained=True),
     "attack trained smooth": _bind(attack, activation="smooth", zero_start=False, trained=True),
+    "attack raw linf zero start": _bind(attack, steps=("raw", "normalised"), balls=("linf",), zero_start=True),
+    "attack far sign linf": _bind(attack, steps=("sign",), balls=("linf",), zero_start=True, region=False),
+    **EXTENDED,
 }

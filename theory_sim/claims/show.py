@@ -23,14 +23,18 @@ def print_ledger(console: Console, rows: Sequence[LedgerRow], files: dict[str, s
     """One block a claim id: the statement, then its cases; `files`: row key -> counterexample file."""
     for claim_id, group in groupby(rows, key=lambda row: row.claim.id):
         cases = list(group)
-        console.print(f"\n[bold]{claim_id}[/]  [dim]{escape(cases[0].claim.source)}[/]")
+        printed = "carried over" if cases[0].claim.ours else "printed"
+        ours = "  [magenta]ours, not the paper's[/]" if cases[0].claim.ours else ""
+        console.print(f"\n[bold]{claim_id}[/]  [dim]{escape(cases[0].claim.source)}[/]{ours}")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False, show_edge=False)
-        for name in ("case", "as printed", "as corrected", "n (images)", "evidence, printed", "evidence, corrected"):
+        columns = ("case", f"as {printed}", "as corrected", "n (images)", f"evidence, {printed}", "evidence, corrected")
+        for name in columns:
             table.add_column(name, justify="right" if name.startswith("n ") else "left", overflow="fold")
         statements: list[str] = []
         for row in cases:
             claim = row.claim
-            for text in (f"printed: {claim.statement}", f"corrected: {claim.correction}" if claim.correction else ""):
+            says = "" if claim.ours and claim.known[0] is None else f"{printed}: {claim.statement}"
+            for text in (says, f"corrected: {claim.correction}" if claim.correction else ""):
                 if text and text not in statements:
                     statements.append(text)
             images = sum(n for kind, n in row.evidence.sources.items() if kind != POWER_LAW)
@@ -52,15 +56,17 @@ def print_ledger(console: Console, rows: Sequence[LedgerRow], files: dict[str, s
 
 
 def print_summary(console: Console, rows: Sequence[LedgerRow], seconds: float) -> None:
-    """Counts of verdicts, and the rows whose verdicts are not the recorded ones."""
-    for version in ("printed", "corrected"):
-        counts: dict[str, int] = {}
-        for row in rows:
-            verdict = getattr(row, version).verdict
-            if verdict is not None:
-                counts[verdict] = counts.get(verdict, 0) + 1
-        words = ", ".join(f"{counts[v]} {v}" for v in (HOLDS, FIRST_ORDER, REFUTED, UNDECIDED) if v in counts)
-        console.print(f"as {version}: {words}")
+    """Counts of verdicts, the paper's rows and ours, and the rows whose verdicts are not the recorded ones."""
+    for ours, names in ((False, ("as printed", "as corrected")), (True, ("ours, carried over", "ours, as corrected"))):
+        for version, name in zip(("printed", "corrected"), names, strict=True):
+            counts: dict[str, int] = {}
+            for row in rows:
+                verdict = getattr(row, version).verdict
+                if verdict is not None and row.claim.ours == ours:
+                    counts[verdict] = counts.get(verdict, 0) + 1
+            words = ", ".join(f"{counts[v]} {v}" for v in (HOLDS, FIRST_ORDER, REFUTED, UNDECIDED) if v in counts)
+            if words:
+                console.print(f"{name}: {words}")
     networks = sum(row.evidence.n for row in rows)
     console.print(f"{len(rows)} rows, {networks:,} judgements of networks, {seconds:.0f} s")
     different = [row for row in rows if not row.as_known]
@@ -104,6 +110,7 @@ def as_json(row: LedgerRow, seed: int) -> dict[str, Any]:
     return {
         "claim": claim.id,
         "case": claim.case,
+        "ours": claim.ours,
         "printed": row.printed.verdict,
         "corrected": row.corrected.verdict,
         "n": evidence.n,

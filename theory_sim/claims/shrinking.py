@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim.claims.base import Claim
+from theory_sim.claims.dataset_sample import DatasetSample
 from theory_sim.claims.encoding import Sample, input_of
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
 from theory_sim.errors import InputError
@@ -66,7 +67,7 @@ def violates(claim: Claim, version: str, sample: Sample) -> bool:
 
 
 def _network(sample: Sample) -> Network | None:
-    if isinstance(sample, TrainingSample):
+    if isinstance(sample, TrainingSample | DatasetSample):
         return sample.training.network
     return sample.network if isinstance(sample, AttackSample) else None
 
@@ -75,6 +76,11 @@ def _with(sample: Sample, network: Network | None = None, **fields: Any) -> Samp
     """The sample with another network, and with `fields` of the training run or of the sample itself replaced."""
     if network is not None:
         fields["network"] = network
+    if isinstance(sample, DatasetSample):
+        if "inputs" in fields:
+            fields["probes"] = fields["inputs"][:1]
+        outside = {k: fields.pop(k) for k in ("band", "source") if k in fields}
+        return replace(sample, training=replace(sample.training, **fields), **outside)
     if isinstance(sample, TrainingSample):
         outside = {k: fields.pop(k) for k in ("band", "source") if k in fields}
         return replace(sample, training=replace(sample.training, **fields), **outside)
@@ -98,6 +104,8 @@ def _fewer_units(sample: Sample) -> Iterator[Sample]:
 def _relabelled(sample: Sample, network: Network, **fields: Any) -> Sample:
     old, old_x = _network(sample), input_of(sample)
     assert old is not None
+    if isinstance(sample, DatasetSample):
+        return _relabelled_set(sample, network, **fields)
     label = sample.training.label if isinstance(sample, TrainingSample) else sample.label  # type: ignore[union-attr]
     residual = float(old.output(old_x)) - label
     new_x = fields.get("x", old_x)
@@ -108,6 +116,20 @@ def _relabelled(sample: Sample, network: Network, **fields: Any) -> Sample:
         if after > 0:
             fields["learning_rate"] = sample.training.learning_rate * before / after
     return _with(sample, network, label=new_label, **fields)
+
+
+def _relabelled_set(sample: DatasetSample, network: Network, **fields: Any) -> Sample:
+    """Every residual stays, and the learning rate times the largest curvature of the loss."""
+    before, inputs = sample.training, fields.setdefault("inputs", sample.training.inputs)
+    labels = network.output(inputs) - (before.network.output(before.inputs) - before.labels)
+
+    def curvature(net: Network, points: Array) -> float:
+        return float(np.sum(net.active_outer(points[0]) ** 2)) * float(np.linalg.norm(points, 2)) ** 2
+
+    old, new = curvature(before.network, before.inputs), curvature(network, inputs)
+    if new > 0:
+        fields["learning_rate"] = before.learning_rate * old / new
+    return _with(sample, network, labels=labels, **fields)
 
 
 def _fewer_steps(sample: Sample) -> Iterator[Sample]:
@@ -121,7 +143,7 @@ def _fewer_steps(sample: Sample) -> Iterator[Sample]:
         if n > 1:
             yield replace(sample, drives=sample.drives[1::2], decays=sample.decays[1::2])
         return
-    n = sample.training.n_steps if isinstance(sample, TrainingSample) else sample.n_steps
+    n = sample.n_steps if isinstance(sample, AttackSample) else sample.training.n_steps
     for keep in (1, 2, 4, n // 4, n // 2, n - 1):
         if 1 <= keep < n:
             yield _with(sample, n_steps=keep)
@@ -155,12 +177,16 @@ def _cut(sample: Sample, cut: slice, band: Band) -> Sample:
     if isinstance(sample, AttackSample):
         fields["start"] = sample.start[cut]
         return _relabelled(sample, short, x=sample.x[cut], **fields)
+    if isinstance(sample, DatasetSample):
+        return _relabelled(sample, short, inputs=sample.training.inputs[:, cut].copy(), **fields)
     return _relabelled(sample, short, x=sample.training.x[cut], **fields)
 
 
 def _rounded_fields(sample: Sample) -> tuple[str, ...]:
     if isinstance(sample, TrainingSample):
         return ("weights", "outer", "x", "label", "learning_rate")
+    if isinstance(sample, DatasetSample):
+        return ("weights", "outer", "inputs", "labels", "learning_rate")
     if isinstance(sample, Eq8Sample):
         return ("start_gradient", "x", "drives", "decays")
     if isinstance(sample, AttackSample):
@@ -175,7 +201,7 @@ def _round(sample: Sample, field: str, digits: int) -> Sample | None:
         assert network is not None
         changed: dict[str, Any] = {field: rounded(getattr(network, field), digits)}
         return _with(sample, replace(network, **changed))
-    holder = sample.training if isinstance(sample, TrainingSample) else sample
+    holder = sample.training if isinstance(sample, TrainingSample | DatasetSample) else sample
     value = rounded(np.asarray(getattr(holder, field)), digits)
     fields: dict[str, Any] = {field: value if value.ndim else float(value)}
     try:

@@ -84,6 +84,31 @@ class Sources:
                 shape = (side, side) if tile else (columns,)
                 return Signal(self._level(piece.ravel(), rng), shape, TILES if tile else ROWS)
 
+    def draw_set(self, rng: np.random.Generator, large: bool, n: int) -> list[Signal]:
+        """n inputs of one kind: one shape and law, or pieces of pictures of one shape and level."""
+        first = self.draw(rng, large)
+        if first.source == POWER_LAW:
+            alpha, alpha0 = first.alpha, first.alpha0
+            more = (power_law_signal(first.x.size, alpha, alpha0, rng) for _ in range(n - 1))
+            return [first, *(Signal(x, first.shape, POWER_LAW, alpha, alpha0) for x in more)]
+        normalised = rng.random() < 0.5
+        found: list[Signal] = []
+        while len(found) < n:
+            if first.source == CIFAR10:
+                assert self.cifar10 is not None
+                piece = self.cifar10[rng.integers(len(self.cifar10))] / 255.0
+            else:
+                picture = self.pictures[rng.integers(len(self.pictures))]
+                rows, columns = first.shape if first.source == TILES else (1, first.x.size)
+                top = int(rng.integers(0, picture.shape[0] - rows + 1))
+                left = int(rng.integers(0, picture.shape[1] - columns + 1))
+                piece = picture[top : top + rows, left : left + columns]
+            if np.ptp(piece) > 0:
+                pixels = piece.ravel()
+                x = np.ascontiguousarray((pixels - 0.47) / 0.25 if normalised else pixels)
+                found.append(Signal(x, first.shape, first.source))
+        return found
+
     @staticmethod
     def _length(rng: np.random.Generator, large: bool) -> int:
         """257 ... 301, or 5 ... 64 with the short ones more often: there a theorem has the least room."""

@@ -2,15 +2,16 @@
 
 `run(training, engine)` returns a `Trajectory`. The engines: `reference` (plain NumPy, updates W itself), `collapsed`
 (W_t = W_0 - p_t xᵀ, O(m) a step), `numba` (the same recursion, compiled) and `events` (ReLU with MSE: closed form
-between kink crossings). This package knows nothing of recurrences, closed forms or claims: that is what makes its
-agreement with them evidence.
+between kink crossings). `run_dataset` trains on many samples, `run_adversarial` on one that is attacked. This package
+knows nothing of recurrences, closed forms or claims: that is what makes its agreement with them evidence.
 """
 
 from __future__ import annotations
 
+from theory_sim.descent.adversarial import AdversarialTrajectory, run_adversarial
 from theory_sim.descent.collapsed import run_collapsed
 from theory_sim.descent.collapsed_numba import run_numba
-from theory_sim.descent.dataset import DatasetTraining, DatasetTrajectory, run_dataset
+from theory_sim.descent.dataset import DatasetTraining, DatasetTrajectory, coefficients, run_dataset
 from theory_sim.descent.events import run_events
 from theory_sim.descent.reference import run_reference
 from theory_sim.descent.trajectory import Trajectory
@@ -33,4 +34,14 @@ def run(training: Training, engine: str = "auto") -> Trajectory:
     return ENGINES[engine](training)
 
 
-__all__ = ["ENGINES", "DatasetTraining", "DatasetTrajectory", "Trajectory", "run", "run_dataset"]
+__all__ = [
+    "ENGINES",
+    "AdversarialTrajectory",
+    "DatasetTraining",
+    "DatasetTrajectory",
+    "Trajectory",
+    "coefficients",
+    "run",
+    "run_adversarial",
+    "run_dataset",
+]

@@ -107,6 +107,24 @@ def run_dataset(training: DatasetTraining, engine: str = "collapsed") -> Dataset
     return DatasetTrajectory(training, output, residual, gradient, last)
 
 
+def coefficients(trajectory: DatasetTrajectory) -> tuple[Array, Array]:
+    """P_t of W_t = W_0 - P_t X (T+1, m, n), and s at the samples and then the probes (T+1, n+k, m), from the ℓ'_i.
+
+    T: `last_finite_step`.
+    """
+    training, steps = trajectory.training, trajectory.last_finite_step
+    inputs, net, act = training.inputs, training.network, training.network.activation
+    points, n = np.concatenate([inputs, training.probes]), len(inputs)
+    gram, start = points @ inputs.T, points @ net.weights.T
+    p, s = np.zeros((steps + 1, net.width, n)), np.empty((steps + 1, *start.shape))
+    for t in range(steps + 1):
+        s[t] = start - gram @ p[t].T
+        if t < steps:
+            active = net.outer * act.slope(s[t, :n])
+            p[t + 1] = p[t] + training.learning_rate / n * (trajectory.residual[t][:, None] * active).T
+    return p, s
+
+
 def _reference_steps(training: DatasetTraining) -> Iterator[tuple[Array, Array, Array]]:
     """Yield (f, ℓ', ∇ₓf at the probes) for t = 0, 1, ..., first axis 1: the weight matrix itself is updated."""
     inputs, outer, act = training.inputs, training.network.outer, training.network.activation
