@@ -94,6 +94,7 @@ def executed(action: Callable[[], object]) -> set[types.CodeType]:
 def remembered_runs() -> Iterator[Callable[[], None]]:
     """Explicit runs and attacks are computed once. Yields a function after which new ones are no longer kept."""
     run, attack = samples_module.descent.run, samples_module.pgd
+    run_dataset, run_adversarial = samples_module.descent.run_dataset, samples_module.descent.run_adversarial
     known: dict[Any, Any] = {}
     keep = True
 
@@ -113,12 +114,24 @@ def remembered_runs() -> Iterator[Callable[[], None]]:
         key = (id(network), id(x), label, start.tobytes(), *sorted(options.items()))
         return remember(key, (network, x), lambda: attack(network, x, label, start=start, **options))
 
+    def fast_dataset(training: Any, engine: str = "collapsed") -> Any:
+        holders = (training.network, training.inputs, training.labels)
+        key = (*map(id, holders), training.learning_rate, training.n_steps, engine)
+        return remember(key, holders, lambda: run_dataset(training, engine))
+
+    def fast_adversarial(training: Any, radius: float) -> Any:
+        key = (id(training.network), id(training.x), training.label, training.learning_rate, training.n_steps, radius)
+        return remember(key, (training.network, training.x), lambda: run_adversarial(training, radius))
+
     def stop() -> None:
         nonlocal keep
         keep = False
 
-    samples_module.descent.run, samples_module.pgd = fast_run, fast_attack  # type: ignore[assignment]
+    descent = samples_module.descent
+    descent.run, samples_module.pgd = fast_run, fast_attack  # type: ignore[assignment]
+    descent.run_dataset, descent.run_adversarial = fast_dataset, fast_adversarial
     try:
         yield stop
     finally:
-        samples_module.descent.run, samples_module.pgd = run, attack
+        descent.run, samples_module.pgd = run, attack
+        descent.run_dataset, descent.run_adversarial = run_dataset, run_adversarial

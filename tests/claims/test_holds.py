@@ -28,12 +28,14 @@ NO_STRATEGY = {
     "signal image": "real images only",
     "signal noise": "a mean over noise",
     "start bernoulli": "networks of width >= 128 only",
+    "kinks by width": "a mean over networks",
 }
 RARELY_MET = {
     "eq16[no bias]": "networks of width >= 128 only",
     "thm1_t1[relu r>2]": "the diverging run must have gone far while no unit crossed",
     "thm1_growth[relu r>2]": "L < H after t0 with Δτ_l >= 0, before the drive turns",
     "thm1_growth[relu kinks]": "L < H after t0 with Δτ_l >= 0",
+    "adv_training[Fig. 13]": "the run must have gone on until its bound is near τ(x)",
     "eq21": "L_κ < H_κ although L_g > H_g, late in an attack",
 }
 

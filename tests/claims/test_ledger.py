@@ -36,6 +36,7 @@ def rows() -> list[LedgerRow]:
 def test_every_claim_id_of_the_theory_has_rows() -> None:
     ids = ["eq2", "eq3", "eq8", "eq8_ntk", "eq13", "eq14", "eq15", "eq16", "eq21", "eq22", "eq23"]
     ids += ["thm1_t0", "thm1_t1", "thm1_growth", "thm1_keeps", "thm1_majority", "thm2", "thm3", "thm3_weak"]
+    ids += ["eq8_dataset", "dataset", "kinks", "fgsm", "linf_pgd", "adv_training"]
     ids += ["lemma1", "thm4", "assumption1", "assumption2", "assumption3", "assumption4"]
     assert sorted(ORDER) == sorted(ids)
     assert {claim.id for claim in CLAIMS} == set(ids)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.claims import twins_attacks, twins_inputs, twins_laws, twins_theorems
+from tests.claims import twins_attacks, twins_extensions, twins_inputs, twins_laws, twins_theorems
 from tests.claims.comparison import Comparison, Twin
 
-TWINS: dict[str, Twin] = {**twins_inputs.TWINS, **twins_laws.TWINS, **twins_theorems.TWINS, **twins_attacks.TWINS}
-LADDERS: dict[str, Twin] = {**twins_laws.LADDERS, **twins_attacks.LADDERS}  # six runs a network
+FAMILIES = (twins_inputs, twins_laws, twins_theorems, twins_attacks, twins_extensions)
+TWINS: dict[str, Twin] = {key: twin for family in FAMILIES for key, twin in family.TWINS.items()}
+OF_LADDERS_TOO = (twins_laws, twins_attacks, twins_extensions)
+LADDERS: dict[str, Twin] = {key: twin for family in OF_LADDERS_TOO for key, twin in family.LADDERS.items()}  # six runs
 COMPARED, OF_LADDERS = 14, 6  # members compared of either kind, and as many that meet no hypotheses
 TOLERANCE = 1e-11
 LOOSE = {

@@ -7,6 +7,7 @@ be checked by hand. Needs nothing but Hypothesis, which is a dependency of the p
 from __future__ import annotations
 
 from theory_sim.testing.attacks import attacks
+from theory_sim.testing.extensions import adversarial_runs, dataset_runs
 from theory_sim.testing.grids import grid, numbers
 from theory_sim.testing.inputs import bands, inputs, perturbed_signals, power_law_signals, signals
 from theory_sim.testing.networks import activations, networks
@@ -14,8 +15,10 @@ from theory_sim.testing.runs import spectral_paths, training_runs
 
 __all__ = [
     "activations",
+    "adversarial_runs",
     "attacks",
     "bands",
+    "dataset_runs",
     "grid",
     "inputs",
     "networks",
