@@ -22,7 +22,7 @@ LARGEST_CUTOFF = 23.0  # the disc of this radius holds every frequency of 32x32
 
 
 class Target(Protocol):
-    """What can be attacked: a `ResNet`, or one behind a filter."""
+    """What can be attacked: a `ResNet`, or one behind a filter; losses are its logits' (`ops.loss_reference`)."""
 
     def __call__(self, images: Array) -> Array:
         """Logits (n, n_classes)."""

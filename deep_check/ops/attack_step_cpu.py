@@ -60,6 +60,22 @@ def pgd_linf_step(x: Array, origin: Array, gradient: Array, step_size: float, ra
     return x
 
 
+def pgd_l2_step(x: Array, origin: Array, gradient: Array, step_size: float, radius: float) -> Array:
+    """Change x to clip_box(project_l2(l2_step(x, gradient, step_size), origin, radius)), in place; returns x.
+
+    Raises InputError unless x is contiguous float32.
+    """
+    require(
+        x.dtype == np.float32 and x.flags.c_contiguous,
+        f"images of type {x.dtype}: a step in place takes contiguous float32",
+    )
+    rows = x.reshape(len(x), -1)
+    _l2_step(rows, _rows(gradient), float(step_size))
+    _project_l2(rows, _rows(origin), float(radius))
+    np.clip(rows, np.float32(0), np.float32(1), out=rows)
+    return x
+
+
 @part
 def _clamp(x: np.float32, low: np.float32, high: np.float32) -> np.float32:
     x = low if x < low else x

@@ -47,6 +47,12 @@ def pgd_linf_step(x: Array, origin: NDArray, gradient: NDArray, step_size: float
     return x
 
 
+def pgd_l2_step(x: Array, origin: NDArray, gradient: NDArray, step_size: float, radius: float) -> Array:
+    """Change x to clip_box(project_l2(l2_step(x, gradient, step_size), origin, radius)), in place; returns x."""
+    x[...] = clip_box(project_l2(l2_step(x, gradient, step_size), origin, radius))
+    return x
+
+
 def _norm(values: Array) -> Array:
     return np.sqrt((values**2).sum(axis=(1, 2, 3), keepdims=True))
 

@@ -159,6 +159,7 @@ STEPS: dict[str, Callable[..., Array]] = {
     "clip_box": lambda ops, x, origin, g: ops.clip_box(x),
     "clip_box to another box": lambda ops, x, origin, g: ops.clip_box(x, 0.25, 0.5),
     "pgd_linf_step": lambda ops, x, origin, g: ops.pgd_linf_step(x.copy(), origin, g, 0.03, 0.05),
+    "pgd_l2_step": lambda ops, x, origin, g: ops.pgd_l2_step(x.copy(), origin, g, 0.3, 0.2),
 }
 
 
@@ -207,9 +208,10 @@ def test_attack_steps_at_zero_tiny_and_nan() -> None:
     lost = np.full_like(x, np.nan)
     for step in (lambda: attack_step_cpu.sign_step(x, lost, 0.1), lambda: attack_step_cpu.l2_step(x, lost, 0.1)):
         assert np.isnan(step()).all()
-    assert np.isnan(attack_step_cpu.pgd_linf_step(x.copy(), x, lost, 0.1, 0.1)).all()
-    with pytest.raises(InputError, match="contiguous float32"):
-        attack_step_cpu.pgd_linf_step(x.swapaxes(2, 3), x, x, 0.1, 0.1)
+    for fused in (attack_step_cpu.pgd_linf_step, attack_step_cpu.pgd_l2_step):
+        assert np.isnan(fused(x.copy(), x, lost, 0.1, 0.1)).all()
+        with pytest.raises(InputError, match="contiguous float32"):
+            fused(x.swapaxes(2, 3), x, x, 0.1, 0.1)
 
 
 @pytest.mark.parametrize("mask", spectral_mask_reference.MASKS)
