@@ -14,6 +14,8 @@ from theory_sim.closed_form import (
     plane_coefficients,
     relu_q,
     relu_q_limit,
+    sign_breakpoints,
+    signs_at,
     theorem1_t0,
     theorem2_t0,
 )
@@ -304,3 +306,12 @@ def test_theorem2_needs_an_input_at_both_frequencies() -> None:
 )
 def test_last_fall(growth: list[float], expected: int) -> None:
     assert last_fall(np.array(growth)) == expected
+
+
+def test_signs_turn_once_each_at_their_breakpoint() -> None:
+    gradient, x = np.array([2.0, -3.0, 1.0, -1.0, 0.0, 4.0, 0.0]), np.array([1.0, -1.0, -1.0, 2.0, 3.0, 0.0, -1.0])
+    assert sign_breakpoints(gradient, x).tolist() == [2.0, 3.0, np.inf, np.inf, np.inf, np.inf, np.inf]
+    q = np.array([0.0, 1.0, 2.5, 10.0])
+    expected = np.sign(gradient - q[:, None] * x)
+    assert signs_at(gradient, x, q).tolist() == expected.tolist()
+    assert (signs_at(gradient, -x, q)[1:] != expected[1:]).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -259,3 +260,39 @@ def test_integrated_scalars_first_row_is_the_start() -> None:
     out = rec.integrate_scalars(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, np.array([0.1]), np.array([0.2]))
     assert_close("t = 0", [v[0] for v in out], [1.0, 2.0, 3.0, 4.0], "exact")
     assert_close("t = 1", [v[1] for v in out], [0.6 + 0.3, 1.2 + 0.4, 2.4 + 1.0, 3.2 + 1.2], "round_off")
+
+
+# Data sets -----------------------------------------------------------------------------------------------------------
+
+
+def set_step(name: str, scale: float, n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """g(x) before and after a step on n samples with W itself, and by the law."""
+    rng = np.random.default_rng([6, n])
+    net = sample_network(7, 12, Activation(name), rng, outer_law="gaussian")
+    x, inputs, residuals = rng.standard_normal(7), rng.standard_normal((n, 7)), rng.standard_normal(n)
+    slopes = net.outer * net.activation.slope(net.preactivation(inputs))
+    after = replace(net, weights=net.weights - scale / n * (residuals[:, None] * slopes).T @ inputs)
+    return net.input_gradient(x), after.input_gradient(x), rec.eq8_dataset(net, x, inputs, scale, residuals)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("name", ["softplus", "squareplus", "leaky_softplus"])
+def test_eq8_dataset_is_a_first_order_law(name: str, n: int) -> None:
+    def error(scale: float) -> float:
+        _, after, law = set_step(name, scale, n)
+        return float(np.linalg.norm(law - after))
+
+    assert_order(f"eq8_dataset, {name}", error, 2.0, 1e-2)
+
+
+def test_eq8_dataset_is_exact_for_relu_and_needs_every_sample() -> None:
+    before, after, law = set_step("relu", 1e-4)
+    assert_close("eq8_dataset", law, after, "identity")
+    assert_differs("no step", before, after, "identity")
+
+
+def test_eq8_dataset_of_one_sample_is_eq8_ntk() -> None:
+    net = sample_network(7, 12, Activation("softplus"), np.random.default_rng(4))
+    x = np.random.default_rng(5).standard_normal(7)
+    law = rec.eq8_dataset(net, x, x[None], 0.01, np.array([0.7]))
+    assert_close("n = 1", law, rec.eq8_ntk(net, x, 0.01, 0.7), "round_off")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from theory_sim.claims import BY_KEY, CLAIMS
+from theory_sim.claims.adversarial_sample import AdversarialSample
 from theory_sim.claims.base import Claim
+from theory_sim.claims.dataset_sample import DatasetSample
 from theory_sim.claims.paths import largest_drive
 from theory_sim.claims.samples import AttackSample, Eq8Sample, SignalSample, TrainingSample
 from theory_sim.claims.shrinking import violates
 from theory_sim.claims.theorem2 import frequency_pairs
+from theory_sim.descent import DatasetTraining
 from theory_sim.network import ACTIVATIONS, Activation, Network
 from theory_sim.spectrum import Band
 from theory_sim.training import Training
@@ -183,3 +186,39 @@ def test_a_perturbation_may_have_one_band_only() -> None:
     x = np.array([1.0, 2.0, 0.0, 1.0])
     low_only = AttackSample(network, x, 3.0, 0.5, 0.1, 3, "raw", "l2", np.zeros(4), Band((4,), 1), "drawn")
     assert BY_KEY["thm4[zero start]"].judge(low_only).printed == 0
+
+
+# Our extensions ------------------------------------------------------------------------------------------------------
+
+
+def sign_attack(weights: list[float], label: float = 0.0) -> AttackSample:
+    network = Network(np.array([weights]), np.array([1.0]), Activation("relu"))
+    return AttackSample(network, X, label, 0.125, 0.0625, 3, "sign", "linf", np.zeros(5), BAND, "drawn")
+
+
+@pytest.mark.parametrize("key", ["linf_pgd[sign steps, zero start]", "linf_pgd[sign steps, any start]"])
+def test_signs_that_are_round_off_decide_nothing(key: str) -> None:
+    judge = BY_KEY[key].judge
+    assert judge(sign_attack([1.0, 2.0, 0.0, 0.0, 1.0])) is not None
+    assert judge(sign_attack([1.0, 2.0, 1e-12, 0.0, 1.0])) is None
+    assert judge(sign_attack([1.0, 2.0, 0.0, 0.0, 1.0], label=5.0 - 1e-12)) is None  # f = 5
+
+
+@pytest.mark.parametrize(
+    "claim", of("dataset", "adversarial", "order dataset", "order adversarial"), ids=lambda c: c.key
+)
+def test_training_at_rest_or_without_an_attack_says_nothing(claim: Claim) -> None:
+    name = "softplus" if claim.population.startswith("order") else "relu"
+    network = Network(np.array([[1.0, 2.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 1.0, 0.0]]), np.ones(2), Activation(name))
+    if "dataset" in claim.population:
+        every = np.stack([X, OTHER])
+        labels = network.output(every)
+        resting = DatasetSample(DatasetTraining(network, every, labels, 0.01, 8, every[:1]), BAND, "drawn")
+        assert claim.judge(resting) is None
+        return
+    resting = AdversarialSample(Training(network, X, float(network.output(X)), 0.01, 8), BAND, "drawn", radius=0.1)
+    assert claim.judge(resting) is None
+    if name == "relu":
+        normal = AdversarialSample(Training(network, X, 0.0, 0.001, 8), BAND, "drawn", radius=0.0)
+        assert claim.judge(normal) is None
+        assert claim.judge(replace(normal, radius=40.0)) is None  # x + δ is on the other side of a kink

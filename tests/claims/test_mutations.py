@@ -24,11 +24,17 @@ from tests.claims.unit_tests import UnitTests
 from theory_sim import closed_form, recurrences
 from theory_sim.claims import (
     CLAIMS,
+    adversarial,
+    adversarial_sample,
     assumptions,
+    dataset_sample,
+    datasets,
     gradient_laws,
+    kinks,
     paths,
     pgd,
     samples,
+    sign_attacks,
     signals,
     theorem1,
     theorem2,
@@ -36,7 +42,8 @@ from theory_sim.claims import (
 )
 
 LAWS = (theorem1, theorem2, theorem3, gradient_laws, pgd, assumptions, signals)
-CORE = (paths, samples, recurrences, closed_form)
+OURS = (datasets, kinks, sign_attacks, adversarial)
+CORE = (paths, samples, dataset_sample, adversarial_sample, recurrences, closed_form)
 TABLE = Path(__file__).with_name("equivalent_mutants.txt").read_text(encoding="utf-8")
 KNOWN = [line for line in TABLE.splitlines() if line and not line.startswith("#")]
 ALL = os.environ.get("ALL_MUTANTS") == "1"
@@ -71,7 +78,7 @@ def court() -> Iterator[Court]:
         yield court
 
 
-@pytest.mark.parametrize("module", [*LAWS, *CORE], ids=lambda module: module.__name__.split(".")[-1])
+@pytest.mark.parametrize("module", [*LAWS, *OURS, *CORE], ids=lambda module: module.__name__.split(".")[-1])
 def test_every_mutant_is_caught(module: ModuleType, court: Court) -> None:
     survivors = {m.name for m in mutants(module) if (ALL or m.name not in KNOWN) and not court.catches(m)}
     assert survivors - set(KNOWN) == set()
@@ -81,7 +88,7 @@ def test_every_mutant_is_caught(module: ModuleType, court: Court) -> None:
 
 
 def test_the_list_of_equivalent_mutants_is_current() -> None:
-    names = [mutant.name for module in (*LAWS, *CORE) for mutant in mutants(module)]
+    names = [mutant.name for module in (*LAWS, *OURS, *CORE) for mutant in mutants(module)]
     assert len(names) == len(set(names)) > 900
     assert set(KNOWN) <= set(names)
     assert len(KNOWN) == len(set(KNOWN))

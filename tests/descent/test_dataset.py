@@ -9,7 +9,7 @@ import pytest
 
 from tests.cases import random_training
 from tests.helpers import assert_close, assert_differs
-from theory_sim.descent import DatasetTraining, run, run_dataset
+from theory_sim.descent import DatasetTraining, coefficients, run, run_dataset
 from theory_sim.descent import dataset as module
 from theory_sim.descent import dataset_numba as compiled
 from theory_sim.errors import InputError
@@ -164,3 +164,20 @@ def test_shapes_without_probes(engine: str) -> None:
 def test_unknown_engine() -> None:
     with pytest.raises(InputError, match=r"'cuda'.*allowed are reference, collapsed, numba"):
         run_dataset(data_training(0, "relu", "mse"), "cuda")
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_weights_and_preactivations_follow_from_the_residuals(name: str) -> None:
+    """W_t = W_0 - P_t X gives the recorded outputs and gradients; so do the preactivations."""
+    training = data_training(2, name, "mse", n=4, k=2, n_steps=20)
+    trajectory, net = run_dataset(training, "reference"), training.network
+    p, s = coefficients(trajectory)
+    assert p.shape == (21, 12, 4)
+    assert s.shape == (21, 6, 12)
+    for t in (0, 7, 20):
+        now = Network(net.weights - p[t] @ training.inputs, net.outer, net.activation)
+        assert_close("f", now.output(training.inputs), trajectory.output[t], "engines")
+        assert_close("g", now.input_gradient(training.probes), trajectory.input_gradient[t], "engines")
+        points = np.concatenate([training.inputs, training.probes])
+        assert_close("s", s[t], now.preactivation(points), "engines")
+    assert_differs("it moved", s[-1], s[0], "engines")

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from theory_sim import descent
 from theory_sim.claims.samples import TrainingSample
-from theory_sim.closed_form import plane_coefficients
 from theory_sim.descent import AdversarialTrajectory
 
 Array = NDArray[np.float64]
@@ -46,13 +45,6 @@ class AdversarialSample(TrainingSample):
         g, sign = (v[: self.steps] for v in (self.trajectory.input_gradient, np.sign(self.trajectory.residual)))
         norm = np.linalg.norm(g, axis=1)
         return np.divide(self.radius * self.drive * sign, norm, out=np.zeros(self.steps), where=norm > 0)
-
-    @property
-    def terms(self) -> Array:
-        """‖P_t ĝ⁰‖² + ‖Q_t x̂‖², (T+1,)."""
-        p, q = plane_coefficients(self.drive, self.decay)
-        s = self.start
-        return p**2 * (s.low_energy + s.high_energy) + q**2 * (s.input_low + s.input_high)
 
     @property
     def relative_rate(self) -> float:

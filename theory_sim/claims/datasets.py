@@ -24,7 +24,6 @@ from theory_sim.recurrences import eq8_dataset
 from theory_sim.spectrum import ratio
 
 Array = NDArray[np.float64]
-NEAR = 1e-9  # states at which ĝ, or X_t, has lost more digits than that decide nothing
 VISIBLE = 1e-8  # of ĝ: what the other samples do to it must be seen
 
 
@@ -115,7 +114,7 @@ def judge_law_smooth(sample: DatasetSample) -> Outcome | None:
 
 def judge_closed_form(sample: DatasetSample) -> Outcome | None:
     """τ(δ^t) = τ(ĝ⁰ - X̂_t): as carried over X_t = q_1 x_1, what x_1 does by itself."""
-    states = _usable_states(sample)
+    states = min(sample.steps + 1, sample.first_crossing)
     if states < 2 or not sample.moves:
         return None
     tau = _tau(sample)[:states]
@@ -127,20 +126,12 @@ def judge_closed_form(sample: DatasetSample) -> Outcome | None:
     return Outcome(error(alone), error(planes.ratio(1.0)), error(planes.ratio(-1.0)))
 
 
-def _usable_states(sample: DatasetSample) -> int:
-    """Number of first states before a unit crosses at x_1, and before ĝ is the round-off of a difference."""
-    p = sample.planes
-    energy = np.asarray(p.low_energy) + np.asarray(p.high_energy)
-    faint = np.flatnonzero(~(energy > NEAR * energy.max()))
-    return min(sample.steps + 1, sample.first_crossing, int(faint[0]) if faint.size else sample.steps + 1)
-
-
 def judge_theorem3(sample: DatasetSample, n: int) -> Outcome | None:
     """From τ(δ⁰) < τ(x_1) and Eq. 12 at x_1: τ(δ^t) < τ(x_1) for all t [paper: Theorem 3].
 
     Corrected: the step-t condition of Appendix A.3 with X_t in the place of q x, if and only if.
     """
-    plane, states = sample.start, _usable_states(sample)
+    plane, states = sample.start, min(sample.steps + 1, sample.first_crossing)
     if sample.n != n or states < 2 or not sample.moves or not plane.input_low > plane.input_high:
         return None
     eq12, size = float(plane.eq12_margin), abs(plane.low_cross) + abs(plane.high_cross)

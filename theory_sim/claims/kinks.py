@@ -61,7 +61,7 @@ def judge_error(sample: TrainingSample) -> Outcome | None:
     def error(jump: Array) -> float:
         return -float(np.linalg.norm(smooth - jump - g[-1])) / size
 
-    return Outcome(error(0 * gone), error(gone), error(-gone))
+    return Outcome(error(np.zeros_like(gone)), error(gone), error(-gone))
 
 
 def judge_share(sample: TrainingSample) -> Outcome | None:

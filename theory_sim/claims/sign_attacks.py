@@ -70,9 +70,12 @@ def judge_limit(path: Eq8Sample) -> Outcome | None:
     past = np.logical_and(clear, path.q > last * (1 + FAINT))
     if past.sum() < 2 or not past[-2:].all() or np.ptp(tau[clear]) <= RISE:
         return None
+
+    def error(level: float) -> float:
+        return -float(np.abs(tau[past] - level).max())
+
     end = float(low_frequency_ratio(signs, path.band))
-    control = -float(np.abs(tau[past] - path.start.input_tau).max())
-    return Outcome(float(tau[-1] - tau[-2]) - RISE, -float(np.abs(tau[past] - end).max()), control)
+    return Outcome(float(tau[-1] - tau[-2]) - RISE, error(end), error(float(path.start.input_tau)))
 
 
 def judge_theorem3(path: Eq8Sample) -> Outcome | None:
@@ -131,18 +134,15 @@ def judge_one_spectrum(sample: AttackSample) -> Outcome | None:
 
 
 def judge_saturation(sample: AttackSample) -> Outcome | None:
-    """δ^(j) = clip(δ⁰ + jξ s, ±ε) with s = sgn(β⁰ g) in the linear region, hence ε s from j = 2ε/ξ on."""
+    """δ^(j) = clip(δ⁰ + jξ s, ±ε) with s = sgn(β⁰ g) in the linear region: ε s, FGSM's, from j = 2ε/ξ on."""
     if not _certain(sample) or sample.path.region_left.any():
         return None
     delta, s = sample.path.delta, np.sign(sample.path.gain[0] * sample.gradient)
     j = np.arange(len(delta))[:, None]
-    scale = sample.radius
 
     def error(direction: Array) -> float:
-        predicted = np.clip(sample.start + j * sample.step_size * direction, -scale, scale)
-        full = (j[:, 0] * sample.step_size >= 2 * scale * (1 + FAINT))[:, None] & (s != 0)
-        wrong = np.where(full, scale * direction, predicted)
-        return -float(max(np.abs(predicted - delta).max(), np.abs(wrong - delta).max())) / scale
+        predicted = np.clip(sample.start + j * sample.step_size * direction, -sample.radius, sample.radius)
+        return -float(np.abs(predicted - delta).max()) / sample.radius
 
     return Outcome(None, error(s), error(-s))
 
