@@ -1,0 +1,301 @@
+"""A derivation: numbered lines, each computed from earlier ones by a named operation, and comparisons with the paper.
+
+`Work` builds one. `check` computes every line again and every difference; `Refused` names the first line that does not
+follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sympy import Basic, Eq, Expr, Integer, Rel, S
+
+from theory_sim.derivations import operations as op
+from theory_sim.derivations.equality import identical, normal
+from theory_sim.derivations.operations import Operation, Refused
+
+CONVENTIONS = ("weights", "two-sided", "one-sided")
+READABLE: dict[Callable[..., Basic], str] = {
+    op.define: "definition",
+    op.insert: "insert",
+    op.insert_left: "insert on the left",
+    op.fold: "write with the names defined",
+    op.specialise: "specialise",
+    op.rewrite: "rewrite",
+    op.expanded: "expand",
+    op.collected: "collect",
+    op.factored: "factor",
+    op.combined: "common denominator",
+    op.added: "add",
+    op.subtracted: "subtract",
+    op.divided: "divide",
+    op.multiplied: "multiply both sides",
+    op.named: "name the left side",
+    op.summed: "multiply and sum both sides",
+    op.solved: "solve for",
+    op.differentiated: "differentiate",
+    op.truncated: "truncate the Taylor series",
+    op.expanded_in: "power series",
+    op.averaged: "average",
+    op.at_limit: "limit",
+    op.decided: "sign, term by term",
+    op.bounded: "lower bound",
+    op.equivalent: "equivalent condition",
+    op.witness: "put numbers in",
+    op.induct: "induction",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line; `uses` are numbers of earlier lines.
+
+    order: the power of the small quantity from which on terms were dropped, None if exact; worlds: names of the runs
+    (`worlds.WORLDS`) whose numbers must satisfy it.
+    """
+
+    number: int
+    operation: Operation
+    uses: tuple[int, ...]
+    expression: Basic
+    note: str = ""
+    order: int | None = None
+    worlds: tuple[str, ...] = ()
+    key: str = ""
+
+    @property
+    def operation_name(self) -> str:
+        """What a reader sees, as `insert (3)`."""
+        return self.operation.name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the paper prints beside what follows.
+
+    printed, derived: equations, conditions, or True where the paper asks for nothing; difference: derived minus
+    printed, recorded in the code and computed again by `check`; order: as of the derived line. Where the difference is
+    not zero: `consequence` for the theorem, and what `stays` true.
+    """
+
+    source: str
+    case: str
+    line: int
+    printed: Basic
+    derived: Basic
+    difference: Basic
+    order: int | None = None
+    consequence: str = ""
+    stays: str = ""
+    worlds: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """True if the paper prints what follows."""
+        return self.difference == 0 or self.difference == S.true
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """One derivation. The leading comparison (`printed`, `derived`, `difference`) is the last one.
+
+    id: as in the ledger; claims: ids of ledger rows it speaks of; sums: how bands are summed; checks: functions that
+    return what else was compared with explicit runs (`worlds.Measured`).
+    """
+
+    id: str
+    title: str
+    statement: str
+    source: str
+    claims: tuple[str, ...]
+    sums: str
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+    checks: tuple[Callable[[], Any], ...] = field(default=(), compare=False)
+
+    @property
+    def steps(self) -> tuple[tuple[str, Basic, str], ...]:
+        """(operation, expression, note) of every line."""
+        return tuple((line.operation_name, line.expression, line.note) for line in self.lines)
+
+    @property
+    def printed(self) -> Basic:
+        """As the paper has it."""
+        return self.comparisons[-1].printed
+
+    @property
+    def derived(self) -> Basic:
+        """As it follows."""
+        return self.comparisons[-1].derived
+
+    @property
+    def difference(self) -> Basic:
+        """Derived minus printed, 0 where they agree."""
+        return self.comparisons[-1].difference
+
+    def line(self, key: str) -> Line:
+        """The line with this key."""
+        return next(line for line in self.lines if line.key == key)
+
+
+def difference(printed: Basic, derived: Basic) -> Basic:
+    """Derived minus printed: of right sides of equations or of the two sides of like inequalities.
+
+    Where the paper asks for nothing (True) the difference is the condition that follows.
+    """
+    if printed == S.true:
+        return derived
+    if isinstance(printed, Eq) and isinstance(derived, Eq):
+        if not identical(printed.lhs, derived.lhs):
+            raise Refused(f"left sides differ: {printed.lhs}, {derived.lhs}")
+        return _plain(derived.rhs - printed.rhs)
+    if isinstance(printed, Rel) and isinstance(derived, Rel) and printed.rel_op == derived.rel_op:
+        return _plain((derived.lhs - derived.rhs) - (printed.lhs - printed.rhs))
+    raise Refused(f"nothing to compare: {printed}, {derived}")
+
+
+def _plain(e: Expr) -> Expr:
+    return Integer(0) if identical(e, Integer(0)) else normal(e)
+
+
+def check(derivation: Derivation) -> None:
+    """Compute every line and every difference again. Raises Refused with the number of the line."""
+    known: dict[int, Basic] = {}
+    for line in derivation.lines:
+        where = f"{derivation.id}, line {line.number} ({line.operation.name})"
+        try:
+            again = line.operation.apply(tuple(known[n] for n in line.uses))
+        except Refused as refusal:
+            raise Refused(f"{where}: {refusal}") from None
+        if not _same(again, line.expression):
+            raise Refused(f"{where}: {line.expression} does not follow, {again} does")
+        known[line.number] = line.expression
+    for c in derivation.comparisons:
+        where = f"{derivation.id}, comparison with {c.source}"
+        if not _same(known[c.line], c.derived):
+            raise Refused(f"{where}: line {c.line} says something else")
+        found = difference(c.printed, c.derived)
+        if not _same(found, c.difference):
+            raise Refused(f"{where}: the difference is {found}, not {c.difference}")
+
+
+def _same(one: Basic, other: Basic) -> bool:
+    return one == other or identical(one, other)
+
+
+def proved(lines: tuple[Any, ...], identifier: str, key: str, sums: str) -> Basic:
+    """A line of another derivation."""
+    from theory_sim.derivations import derive
+
+    return derive(identifier, sums).line(key).expression
+
+
+class Work:
+    """A derivation being written: every call appends a line, computed by its operation."""
+
+    def __init__(
+        self,
+        identifier: str,
+        title: str,
+        statement: str,
+        source: str,
+        *,
+        claims: tuple[str, ...] | None = None,
+        sums: str = "weights",
+        worlds: tuple[str, ...] = (),
+    ) -> None:
+        self.id, self.title, self.statement, self.source = identifier, title, statement, source
+        self.claims = (identifier,) if claims is None else claims
+        self.sums, self.worlds = sums, worlds
+        self.lines: list[Line] = []
+        self.comparisons: list[Comparison] = []
+        self.checks: list[Callable[[], Any]] = []
+
+    def define(self, statement: Basic, note: str = "", *, name: str = "definition", **options: Any) -> Line:
+        """A definition, or with name="suppose" a hypothesis."""
+        return self._append(Operation(name, op.define, (statement,)), (), note, **options)
+
+    def suppose(self, statement: Basic, note: str = "", **options: Any) -> Line:
+        """A hypothesis."""
+        return self.define(statement, note, name="suppose", **options)
+
+    def proved(self, identifier: str, key: str, note: str = "", **options: Any) -> Line:
+        """A line of another derivation, by its key."""
+        operation = Operation(f"proved in {identifier}", proved, (identifier, key, self.sums))
+        from theory_sim.derivations import derive
+
+        options.setdefault("order", derive(identifier, self.sums).line(key).order)
+        return self._append(operation, (), note, **options)
+
+    def __call__(
+        self, function: Callable[..., Basic], *uses: Line, args: tuple[Any, ...] = (), note: str = "", **options: Any
+    ) -> Line:
+        """The line that an operation makes of earlier ones. Raises Refused."""
+        name = READABLE[function]
+        if len(uses) > 1 or (uses and uses[0].number != len(self.lines)):
+            name += " " + ", ".join(f"({line.number})" for line in uses)
+        orders = [line.order for line in uses if line.order is not None]
+        if orders:
+            options.setdefault("order", min(orders))
+        if function is op.truncated:
+            options["order"] = int(args[0])
+        if "worlds" not in options and uses:
+            options["worlds"] = tuple(v for v in uses[0].worlds if all(v in line.worlds for line in uses))
+        return self._append(Operation(name, function, args), tuple(line.number for line in uses), note, **options)
+
+    def _append(self, operation: Operation, uses: tuple[int, ...], note: str, **options: Any) -> Line:
+        options.setdefault("worlds", self.worlds)
+        expression = operation.apply(tuple(self.lines[n - 1].expression for n in uses))
+        line = Line(len(self.lines) + 1, operation, uses, expression, note, **options)
+        self.lines.append(line)
+        return line
+
+    def compare(
+        self,
+        line: Line,
+        printed: Basic,
+        recorded: Basic | int,
+        source: str,
+        *,
+        case: str = "",
+        consequence: str = "",
+        stays: str = "",
+    ) -> None:
+        """Lay the paper's form beside a line; `recorded` is the difference this code claims. Raises Refused."""
+        found, expected = difference(printed, line.expression), S(recorded)
+        if not _same(found, expected):
+            raise Refused(f"{self.id}, comparison with {source}: the difference is {found}, not {expected}")
+        if isinstance(found, Expr) and found != 0 and not (consequence and stays):
+            raise ValueError(f"{self.id}: a difference needs its consequence and what stays true")
+        self.comparisons.append(
+            Comparison(
+                source,
+                case,
+                line.number,
+                printed,
+                line.expression,
+                expected,
+                line.order,
+                consequence,
+                stays,
+                line.worlds,
+            )
+        )
+
+    def check_by(self, function: Callable[[], Any]) -> None:
+        """Compare with explicit runs by a function of its own."""
+        self.checks.append(function)
+
+    def done(self) -> Derivation:
+        """The derivation."""
+        return Derivation(
+            self.id, self.title, self.statement, self.source, self.claims, self.sums,
+            tuple(self.lines), tuple(self.comparisons), tuple(self.checks),
+        )  # fmt: skip
+
+
+def with_line(derivation: Derivation, line: Line) -> Derivation:
+    """The derivation with one line replaced: what a slip of the pen would make of it."""
+    return replace(derivation, lines=tuple(line if e.number == line.number else e for e in derivation.lines))
