@@ -47,10 +47,44 @@ def test_other_attacks(base: list[str], more: list[str], capsys: pytest.CaptureF
     assert told["cutoff"] == (8 if more[0] == "--cutoff" else None)
 
 
+@pytest.mark.parametrize("method", ["square", "noise"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_attacks_without_a_gradient(
+    base: list[str], method: str, norm: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*base, "--method", method, "--norm", norm, "--queries", "4", "--json", "--cutoff", "9"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["method"] == method
+    assert told["attack"]["queries" if method == "square" else "draws"] == 4
+    assert told["attack"]["norm"] == norm
+    assert told["attacked"]["accuracy"] <= told["clean"]["accuracy"]
+
+
+def test_targets(base: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.npz"
+    for target in ("next", "random", "3"):
+        assert main([*base, "--target", target, "--steps", "8", "--radius", "0.1", "--out", str(out), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        with np.load(out) as found:
+            assert (found["targets"] != found["labels"]).all()
+            assert len(found["labels"]) == told["n"]
+            net = ResNet.from_file(tmp_path / "net.safetensors", "cpu")
+            reached = net(found["images"]).argmax(axis=1) == found["targets"]
+        assert told["reached"]["share"] == pytest.approx(reached.mean())
+        assert told["n"] == (40 if target != "3" else int((TEST.labels != 3).sum()))
+    assert main([*base, "--target", "next", "--early-stop"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("reached")
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--method", "cw"], "method 'cw': allowed are pgd, fgsm, fgm"),
+        (["--method", "cw"], "method 'cw': allowed are pgd, fgsm, fgm, square, noise"),
+        (["--method", "square", "--target", "next"], "target 'next' of square: allowed is none"),
+        (["--method", "fgsm", "--early-stop"], "early stop of fgsm"),
+        (["--target", "cat"], "target 'cat': allowed are 0 ... 9, next, random"),
+        (["--method", "noise", "--queries", "0"], "draws 0"),
+        (["--radius", "-1/255"], "allowed is 0 ... 1"),
         (["--radius", "9"], "radius 9.0"),
         (["--radius", "x"], "--radius 'x'"),
         (["--steps", "0"], "steps 0"),

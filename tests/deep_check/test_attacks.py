@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deep_check.attacks import Attack, named_attack, run_attack
+from deep_check import attacks
+from deep_check.attacks import Attack, count_right, named_attack, run_attack, target_labels
+from deep_check.data import read_test_images
 from deep_check.filtering import Filtered, LowPass, Target
 from deep_check.ops import spectral_mask_reference
 from deep_check.resnet import ResNet
 from tests.deep_check.derivatives import assert_caught
+from tests.deep_check.test_real_weights import BESIDE
 from tests.helpers import assert_close
 from theory_sim.errors import InputError
+from theory_sim.intervals import wilson
 
 N = 20
 QUICK = Attack(steps=5, seed=4)
@@ -52,6 +57,7 @@ ATTACKS = [
     replace(QUICK, start="zero"),
     replace(QUICK, loss="margin"),
     replace(QUICK, restarts=2),
+    replace(QUICK, restarts=2, early_stop=True, radius=0.004, step_size=0.002),
     named_attack("fgsm", radius=0.03),
     named_attack("fgm", radius=0.5),
 ]
@@ -140,6 +146,59 @@ def test_a_target_is_approached(net: ResNet, images: np.ndarray, labels: np.ndar
     assert (found.losses == loss_of(net, found.images, wanted)).all()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_early_stop_is_the_same_path_left_earlier(
+    net: ResNet, images: np.ndarray, labels: np.ndarray, norm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that fools stays where it did so first; the others end where they do without the mode."""
+    radius, step_size = (0.006, 0.003) if norm == "linf" else (0.4, 0.15)
+    attack = replace(QUICK, norm=norm, radius=radius, step_size=step_size, steps=6)
+    whole, early = (run_attack(net, images, labels, replace(attack, early_stop=mode)) for mode in (False, True))
+    assert 0 < early.fooled.sum() < N
+    assert (early.fooled >= whole.fooled).all()
+    assert (early.images[~early.fooled] == whole.images[~early.fooled]).all()
+    left = [run_attack(net, images, labels, replace(attack, steps=steps)) for steps in range(1, 7)]
+    for i in np.flatnonzero(early.fooled):
+        start = attacks._start(images[i : i + 1], attack, 0, np.array([i]))
+        path = [start[0], *(found.images[i] for found in left)]
+        first = next(x for x in path if net(x[None]).argmax() != labels[i])
+        assert (early.images[i] == first).all()
+    monkeypatch.setattr("deep_check.attacks.BATCH", 6)
+    cut = run_attack(net, images, labels, replace(attack, early_stop=True, restarts=2))
+    once = early.fooled
+    assert (cut.images[once] == early.images[once]).all()  # no restart takes up what is fooled
+    assert (cut.fooled >= once).all()
+
+
+def test_another_judge_says_what_is_fooled(net: ResNet, images: np.ndarray, labels: np.ndarray) -> None:
+    behind = Filtered(net, LowPass(6))
+    own = behind(images).argmax(axis=1)
+    found = run_attack(net, images, own, replace(QUICK, restarts=3), judge=behind)
+    assert (found.fooled == (behind(found.images).argmax(axis=1) != own)).all()
+    assert (found.losses == loss_of(behind, found.images, own)).all()
+    once = run_attack(net, images, own, QUICK)
+    alone = run_attack(net, images, own, QUICK, judge=behind)
+    assert (alone.images == once.images).all()
+    assert (found.losses >= alone.losses)[found.fooled == alone.fooled].all()
+    with pytest.raises(InputError, match="early stop"):
+        run_attack(net, images, own, replace(QUICK, early_stop=True), judge=behind)
+
+
+def test_targets() -> None:
+    labels = np.arange(40) % 10
+    assert (target_labels("next", labels, 10) == (labels + 1) % 10).all()
+    assert (target_labels("3", labels, 10) == np.where(labels == 3, -1, 3)).all()
+    drawn = target_labels("random", np.zeros(4000, int), 10, seed=1)
+    assert set(drawn) == set(range(1, 10))
+    counts = np.bincount(drawn, minlength=10)[1:]
+    assert ((counts - 4000 / 9) ** 2 / (4000 / 9)).sum() < 27  # chi-squared with 8 degrees of freedom: p = 0.0007
+    assert (target_labels("random", np.zeros(9, int), 10, seed=1, first=5) == drawn[5:14]).all()
+    assert (target_labels("random", np.zeros(4000, int), 10, seed=2) != drawn).any()
+    for word in ("10", "-1", "cat", ""):
+        with pytest.raises(InputError, match=r"allowed are 0 .* 9, next, random"):
+            target_labels(word, labels, 10)
+
+
 class Linear:
     """Losses weights · x: what a gradient through a filter can be compared with exactly."""
 
@@ -223,3 +282,18 @@ def test_a_filter_of_the_largest_cut_off_keeps_everything(images: np.ndarray) ->
     assert_close("all", LowPass(23).apply(images), images, "single")
     assert_close("mean", LowPass(0).apply(images), np.broadcast_to(images.mean((2, 3), keepdims=True), images.shape),
                  "single")  # fmt: skip
+
+
+def test_pgd_leaves_nothing_of_a_public_network(cifar10_dir: Path) -> None:
+    """The paper's attack, and as a control the perturbations of other images."""
+    if not BESIDE.exists():
+        pytest.skip(f"{BESIDE.name} is not beside the project: no public weights to attack")
+    images, labels, _ = read_test_images(cifar10_dir, partial=True, limit=64)
+    net = ResNet.from_file(BESIDE, "cpu")
+    found = run_attack(net, images, labels, Attack())
+    assert count_right(net, images, labels) >= 56
+    standing = int((~found.fooled).sum())
+    assert wilson(standing, 64)[0] < 0.01, f"{standing} of 64 stand"
+    assert standing <= 2
+    foreign = np.clip(images + (found.images - images)[::-1], 0, 1)
+    assert count_right(net, foreign, labels) > 16
