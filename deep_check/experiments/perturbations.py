@@ -1,0 +1,172 @@
+"""The perturbations that Figs. 1, 3-5, 7-10, 12 and 13 look at: attacked once, kept in the folder of results.
+
+Every δ is what all steps of the attack lead to: no early stop, one start. Images are `context.random_images`, so that
+those of a smaller number are the first of a larger one.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deep_check.attacks import BATCH, Attack, into_ball, run_attack
+from deep_check.data import digest
+from deep_check.experiments.context import Context
+from deep_check.filtering import Target
+from deep_check.random_balls import random_deltas
+from deep_check.resnet import ResNet
+from theory_sim.errors import require
+from theory_sim.files import replacing
+from theory_sim.spectrum import Mask
+
+Array = NDArray[np.float32]
+FOLDER = "perturbations"
+NOISE = 700_000  # stream of the random signs and directions
+UPDATES, UPDATE_IMAGES = 50, 64  # of the untrained network's batch statistics: 0.9^50 of their start is left
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured, and the choices that the paper leaves open.
+
+    n: random test images. attack: the figure's own, by default the paper's; other: the same with another norm, shown
+    beside. cutoff, mask: of "low" frequencies. effects: whether other choices are measured beside.
+    """
+
+    n: int = 1000
+    attack: Attack = field(default_factory=Attack)
+    other: Attack = field(default_factory=lambda: Attack("l2", radius=0.5, step_size=0.1))
+    cutoff: float = 8.0
+    mask: Mask = "disc"
+    effects: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.n >= 2, f"images {self.n}: allowed is >= 2, an interval needs them")
+        require(0 <= self.cutoff <= 22, f"cut-off {self.cutoff:g}: allowed is 0 ... 22, beyond it nothing is high")
+        require(self.mask in ("disc", "square"), f"mask {self.mask!r}: allowed are disc, square")
+        for attack in (self.attack, self.other):
+            one = attack.restarts == 1 and not attack.early_stop
+            require(attack.radius > 0, f"radius {attack.radius:g}: allowed is > 0, no perturbation has no spectrum")
+            require(one, "restarts, early stop: allowed is one start and every step, spectra are of what they lead to")
+
+    @classmethod
+    def of(cls, context: Context, loss: str = "cross_entropy") -> Settings:
+        """The paper's numbers, 1,000 images and 40 steps, or at scale quick 256 and 20; the attacker's loss."""
+        common: dict[str, Any] = {"steps": context.pick(20, 40), "loss": loss, "seed": context.seed}
+        other = Attack("l2", radius=0.5, step_size=0.1, **common)
+        return cls(context.pick(256, 1000), Attack(**common), other)
+
+    def as_parameters(self, n: int) -> dict[str, Any]:
+        """For the row of the ledger; n: images that there were."""
+        return {
+            "attack": asdict(self.attack), "attack beside": asdict(self.other), "images": f"{n} random test images",
+            "cut-off of low frequencies (paper: not said)": self.cutoff, "mask (paper: not said)": self.mask,
+            "norm of the attack (paper: not said)": self.attack.norm, "start (paper: not said)": self.attack.start,
+            "channels": "transformed one by one, then averaged (paper: not said)",
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """images and adversarial (n, c, h, w) float32 in [0, 1]; labels, and classes seen before and after, (n,)."""
+
+    images: Array
+    labels: NDArray[np.int64]
+    adversarial: Array
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+
+    @property
+    def deltas(self) -> NDArray[np.float64]:
+        """δ = adversarial - images, exact."""
+        return self.adversarial.astype(float) - self.images
+
+    @property
+    def first_fooled(self) -> int:
+        """Number of the first image that was classified correctly and no longer is; of the first one if there is none.
+
+        This is how the pictures of one image choose theirs.
+        """
+        return int(np.argmax((self.before == self.labels) & (self.after != self.labels)))
+
+
+def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained: bool = False) -> Perturbed:
+    """The first n random images attacked on the network of this role, or on an untrained one of its architecture.
+
+    Kept under out/perturbations by what decides them, and read from there when they are asked for again. Raises
+    InputError as `Context.net`, and if the disk refuses.
+    """
+    images, labels = context.random_images(n)
+    net: Target = context.net(role)
+    name = f"{'untrained ' if untrained else ''}{role}"
+    identity = {
+        "network": name, "weights": context.weights_facts([role])[role]["digest"], "attack": asdict(attack),
+        "images": digest({"images": images, "labels": labels}), "seed": context.seed, "version": 1,
+    }  # fmt: skip
+    word = f"{name.replace(' ', '-')}-{attack.norm}-{digest({'': np.array(json.dumps(identity, sort_keys=True))})[:8]}"
+    path = context.out / FOLDER / f"{word}.npz"
+    kept = _read(path, identity, images.shape)
+    if kept is None:
+        if untrained:
+            net = untrained_twin(context.net(role), images, labels, context.seed)
+        found = run_attack(net, images, labels, attack, context.report(f"gradients, {name}, {attack.norm}"))
+        kept = {"adversarial": found.images, "before": classes(net, images), "after": classes(net, found.images)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing([path]) as (fresh,), fresh.open("wb") as file:
+            content: dict[str, Any] = {"identity": np.array(json.dumps(identity)), **kept}
+            np.savez_compressed(file, **content)
+    return Perturbed(images, labels, **kept)
+
+
+def noise(images: Array, attack: Attack) -> Array:
+    """Images with noise of the attack's norm and radius in place of δ, clipped to [0, 1]: random signs, or directions.
+
+    What any concentration of δ is held against: white, but for what the clipping does.
+    """
+    numbers = np.arange(len(images))
+    deltas = random_deltas(attack.norm, attack.radius, images.shape[1:], numbers, attack.seed, NOISE)
+    if attack.norm == "linf":
+        deltas = np.float32(attack.radius) * np.sign(deltas)
+    return into_ball(images + deltas, images, attack.norm, attack.radius)
+
+
+def untrained_twin(net: ResNet, images: Array, labels: NDArray[Any], seed: int) -> ResNet:
+    """A network of the same architecture with random weights, its batch statistics those of the images.
+
+    Without them activations grow by every block, and a saturated loss has no gradient.
+    """
+    require(
+        isinstance(net, ResNet),
+        f"an untrained network beside {type(net).__name__}: allowed is beside a ResNet",
+    )
+    twin = ResNet(net.architecture.depth, net.device, net.architecture.n_classes, net.mean, net.std, seed)
+    for i in range(UPDATES):
+        own = np.arange(i * UPDATE_IMAGES, (i + 1) * UPDATE_IMAGES) % len(images)
+        twin.loss_and_gradients(images[own], labels[own], update_statistics=True)
+    return twin
+
+
+def classes(net: Target, images: Array) -> NDArray[np.int64]:
+    """The class that the network sees in each image, (n,)."""
+    parts = [net(images[i : i + BATCH]).argmax(axis=1) for i in range(0, len(images), BATCH)]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _read(path: Path, identity: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, NDArray[Any]] | None:
+    """What was kept, None where there is nothing, or nothing of use: then it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if json.loads(str(archive["identity"])) != json.loads(json.dumps(identity)):
+                return None
+            kept = {name: archive[name] for name in ("adversarial", "before", "after")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return kept if kept["adversarial"].shape == shape else None
