@@ -143,6 +143,17 @@ def test_assumption4_leaves_out_a_gradient_that_is_round_off() -> None:
         assert (judge(sample) is None) == left_out
 
 
+@pytest.mark.parametrize("row", [[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0]])
+def test_a_gradient_may_have_one_band_only_at_initialisation(row: list[float]) -> None:
+    network = Network(np.array([row]), np.array([1.0]), Activation("relu"))
+    x = np.array([2.0, 1.0, 2.0, 0.0])
+    assert BY_KEY["eq16[always]"].judge(TrainingSample(Training(network, x, 0.0, 0.01, 1), Band((4,), 1), "drawn"))
+    silent = replace(network, weights=-network.weights)
+    assert (
+        BY_KEY["eq16[always]"].judge(TrainingSample(Training(silent, x, 0.0, 0.01, 1), Band((4,), 1), "drawn")) is None
+    )
+
+
 # Signals and attacks -------------------------------------------------------------------------------------------------
 
 

@@ -22,10 +22,11 @@ from theory_sim.training import Training
 Array = NDArray[np.float64]
 
 
-def dataset_run(rng: Rng, large: bool, sources: Sources, *, n: int, activation: str = "relu") -> Any:
+def dataset_run(rng: Rng, large: bool, sources: Sources, *, n: int, activation: str = "relu", kept: bool = True) -> Any:
     """Training on n inputs of one kind; residuals of one size and random sign, positive at x_1.
 
-    ReLU: r = η λ_max(G)‖a'‖²/n in 0.1 ... 1 for 24 steps; smooth: two gentle steps for a ladder of rates.
+    ReLU: r = η λ_max(G)‖a'‖²/n in 0.1 ... 1 for 24 steps, `kept`: units kept from their kinks at x_1; smooth: two
+    gentle steps for a ladder of rates.
     """
     signals = sources.draw_set(rng, large, n)
     inputs = np.array([signal.x for signal in signals])
@@ -43,23 +44,23 @@ def dataset_run(rng: Rng, large: bool, sources: Sources, *, n: int, activation: 
         residual = scale_of(network, x) * float(10 ** rng.uniform(-1.0, 1.5)) * float(x @ x)
         rate, n_steps = float(np.exp(rng.uniform(np.log(0.1), 0.0))), 24
         reach = residual * np.abs(network.outer) * (np.abs(inputs @ x).max() / float(x @ x)) / active_norm2
-        network = keep_apart(network, x, 3.0 * reach)
+        network = keep_apart(network, x, 3.0 * reach) if kept else network
     labels = network.output(inputs) - residual * signs
     training = DatasetTraining(network, inputs, labels, rate / (active_norm2 * largest), n_steps, inputs[:1])
     return DatasetSample(training, draw_band(signals[0], rng), signals[0].source)
 
 
-def kink_run(rng: Rng, large: bool, sources: Sources, *, width: int | None = None) -> Any:
+def kink_run(rng: Rng, large: bool, sources: Sources, *, width: int | None = None, kappa: float | None = None) -> Any:
     """ReLU training to the point at which every active unit has moved by κσ/√m, σ the spread of s, κ in 1/2 ... 4.
 
-    The point is chosen before the weights, so that how many units die on the way is binomial. width: None for 128 ...
-    1023 (large) or 16 ... 127, log-uniform.
+    The point is chosen before the weights, so that how many units die on the way is binomial. width: m, None for
+    128 ... 1023 (large) or 16 ... 127, log-uniform; kappa: κ if not drawn.
     """
     signal = sources.draw(rng, large)
     x = signal.x
     m = width or int(2 ** (rng.uniform(7, 10) if large else rng.uniform(4, 7)))
     spread = float(3 ** rng.uniform(-1, 1))  # of s
-    shift = float(rng.uniform(0.5, 4.0)) * spread / np.sqrt(m)
+    shift = (kappa or float(rng.uniform(0.5, 4.0))) * spread / np.sqrt(m)
     network = sample_network(x.size, m, Activation("relu"), rng, weight_scale=spread / float(np.linalg.norm(x)))
     s = network.preactivation(x)
     active = s > 0
