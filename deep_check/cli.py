@@ -14,6 +14,7 @@ from deep_check.attack_command import attack
 from deep_check.classify import classify
 from deep_check.experiments.figures_command import figures
 from deep_check.experiments.filter_command import filter_
+from deep_check.experiments.spectrum_command import spectrum
 from deep_check.fetch_command import fetch
 from deep_check.info import info
 from deep_check.selftest.command import selftest
@@ -33,6 +34,7 @@ app.command()(fetch)
 app.command()(train)
 app.command()(attack)
 app.command("filter")(filter_)
+app.command()(spectrum)
 app.command()(figures)
 
 

@@ -1,0 +1,147 @@
+"""The command `spectrum`: Figs. 1, 3, 4 and 5 for given weights, Figs. 7 to 10 if they were trained with MSE loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from deep_check.experiments.context import Context
+    from deep_check.experiments.perturbations import Settings
+    from deep_check.experiments.registry import Experiment
+
+FIGURES = {"normal": "fig1,fig3,fig4,fig5", "mse": "fig7,fig8,fig9,fig10"}
+
+
+def spectrum(
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")] = Path(
+        "spectrum"
+    ),
+    trained: Annotated[
+        str, typer.Option(help="normal: Figs. 1, 3-5; mse: Figs. 7-10; auto: as the weights' file says.")
+    ] = "auto",
+    images: Annotated[int, typer.Option(help="Random test images.")] = 1000,
+    norm: Annotated[str, typer.Option(help="Of the attack: linf, sign steps; l2, normalised steps.")] = "linf",
+    radius: Annotated[str, typer.Option(help="In units of images in [0, 1]; fractions can be typed.")] = "8/255",
+    step_size: Annotated[str, typer.Option(help="Of the attack.")] = "4/255",
+    steps: Annotated[int, typer.Option(help="Of every attack; all are taken.")] = 40,
+    start: Annotated[str, typer.Option(help="random or zero.")] = "random",
+    loss: Annotated[
+        str | None, typer.Option(help="cross_entropy, mse, margin_mse or margin; default: what was trained with.")
+    ] = None,
+    cutoff: Annotated[float, typer.Option(help="Up to where frequencies are low, cycles per image.")] = 8.0,
+    mask: Annotated[str, typer.Option(help="Of low frequencies: disc or square.")] = "disc",
+    effects: Annotated[bool, typer.Option(help="Measure other starts, steps, losses and radii beside.")] = True,
+    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    seed: Annotated[int, typer.Option(help="Of images drawn and random starts.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Where perturbations lie in the spectrum: |F(δ)| and the log-spectrum difference, with verdicts (Figs. 1, 3-5)."""
+    import time
+
+    from deep_check.attacks import NORMS, Attack
+    from deep_check.checks import choose_device
+    from deep_check.data import find_data
+    from deep_check.experiments.context import Context
+    from deep_check.experiments.manifest import write_manifest
+    from deep_check.experiments.options import number
+    from deep_check.experiments.perturbations import Settings
+    from deep_check.experiments.registry import choose
+    from deep_check.experiments.results import read_results
+    from deep_check.models import weights_or_shipped
+    from theory_sim.errors import require
+    from theory_sim.progress import Progress, duration
+
+    begun = time.monotonic()
+    require(norm in NORMS, f"norm {norm!r}: allowed are {', '.join(NORMS)}")
+    require(trained in ("auto", *FIGURES), f"--trained {trained!r}: allowed are auto, {', '.join(FIGURES)}")
+    role = trained if trained != "auto" else _role(weights)
+    file = weights_or_shipped(weights, role)
+    known: Any = mask
+    common: dict[str, Any] = {
+        "steps": steps, "start": start, "seed": seed, "loss": loss or ("mse" if role == "mse" else "cross_entropy")
+    }  # fmt: skip
+    beside = Attack("l2", 0.5, 0.1, **common) if norm == "linf" else Attack("linf", **common)
+    attack = Attack(norm, number("radius", radius), number("step-size", step_size), **common)
+    settings = Settings(images, attack, beside, cutoff, known, effects)
+    results = out / "results.json"
+    there = {row.claim: row for row in read_results(results)} if results.exists() else {}
+    with Progress(quiet) as progress:
+        context = Context(
+            find_data(data), out, "paper", choose_device(device), seed, partial, {role: file}, progress
+        )  # fmt: skip
+        chosen = choose(FIGURES[role])
+        for note in () if quiet else context.notes:
+            progress.note(note)
+        rows = [_row(context, role, experiment, settings, results, there.get(experiment.id)) for experiment in chosen]
+    for row in rows:
+        typer.echo(f"{row.claim}: {row.verdict} (n = {row.n:,}). {row.conclusion}")
+    write_manifest(
+        out, "spectrum", {**_asked(settings), "trained": role, "weights": file, "data": context.data, "partial": partial},
+        seed=seed, data=context.data_facts, weights=context.weights_facts([role]), device=context.device,
+        seconds=time.monotonic() - begun, files=[results.name, *(name for row in rows for name in row.pictures)],
+    )  # fmt: skip
+    typer.echo(f"{results}: {', '.join(row.claim for row in rows)}, {duration(time.monotonic() - begun)}")
+
+
+def _role(weights: Path | None) -> str:
+    """Of a file that says by which loss it was trained; normal if it does not."""
+    from deep_check.weights import load_weights
+
+    if weights is None:
+        return "normal"
+    recipe = load_weights(weights).facts.get("recipe")
+    return "mse" if isinstance(recipe, dict) and recipe.get("loss") == "mse" else "normal"
+
+
+def _row(context: Context, role: str, experiment: Experiment, settings: Settings, results: Path, kept: Any) -> Any:
+    """The row that is there, if it is of the same measurement, or a new one, written at once."""
+    import time
+    from dataclasses import replace
+    from importlib import import_module
+
+    from deep_check.experiments.results import write_results
+    from theory_sim.errors import require
+    from theory_sim.provenance import provenance
+
+    asked = {
+        "settings": _asked(settings), "seed": context.seed, "device": context.device,
+        "data": context.data_facts["digest"], "weights": context.weights_facts([role])[role]["digest"],
+    }  # fmt: skip
+    if kept is not None:
+        different = [name for name, value in asked.items() if kept.identity.get(name) != value]
+        require(
+            not different,
+            f"{results} has {experiment.id} of another measurement (other {', '.join(different)}): allowed is the same, "
+            f"or another --out",
+        )
+        same = kept.identity.get("code") == experiment.code
+        if same and all((results.parent / name).is_file() for name in kept.pictures):
+            return kept
+    started = time.monotonic()
+    row = import_module(experiment.module).run(context, settings)
+    seconds = round(time.monotonic() - started, 1)
+    row = replace(
+        row, weights=context.weights_facts([role]), data=context.data_facts, identity={**asked, "code": experiment.code},
+        provenance={**provenance(), "device": context.device, "seconds": seconds},
+    )  # fmt: skip
+    write_results(results, [row])
+    return row
+
+
+def _asked(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON has them."""
+    import json
+    from dataclasses import asdict
+
+    found: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return found
