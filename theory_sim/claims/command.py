@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from theory_sim.claims.base import Claim
     from theory_sim.claims.ledger import LedgerRow
+    from theory_sim.empirical import Finding
 
 DIFFERENT = 1
 DEVICES = ("auto", "cpu", "cuda")
@@ -23,6 +24,9 @@ def verify(
     seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     images: Annotated[Path | None, typer.Option(help="An image file or a folder of images, as further inputs.")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder with CIFAR-10's official binary files.")] = None,
+    deep: Annotated[
+        Path | None, typer.Option(help="results.json of `deep_check figures`: its rows become rows of the ledger.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the ledger as JSON to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw theorems by regimes: FILE.png, FILE.pdf or FILE.svg.")] = None,
     counterexamples: Annotated[
@@ -37,7 +41,9 @@ def verify(
 ) -> None:
     """Which of the paper's claims hold: the ledger, judged now on this machine.
 
-    Exit code 0 when every verdict equals the one recorded in the code, 1 with the differing rows otherwise.
+    Exit code 0 when every verdict equals the one recorded in the code, 1 with the differing rows otherwise. Rows of
+    --deep do not change it: what they say depends on the networks that were measured, and no verdict of theirs is
+    recorded in the code.
     """
     import time
 
@@ -61,10 +67,12 @@ def verify(
 
     from theory_sim.claims.ledger import Settings
     from theory_sim.claims.ledger import verify as judge
+    from theory_sim.claims.measured import print_counts, print_measured
     from theory_sim.claims.show import print_ledger, print_summary
+    from theory_sim.empirical import read_results
     from theory_sim.terminal import console
 
-    chosen = select(claims)
+    chosen, measured = _with_measured(claims, [] if deep is None else read_results(deep))
     begin = time.monotonic()
     settings = Settings(samples, seed, images, data, workers, checkpoint)
     with _Progress(quiet) as report:
@@ -77,7 +85,7 @@ def verify(
     seconds = time.monotonic() - begin
     files = _write_counterexamples(counterexamples, rows)
     if json_file is not None:
-        _write_ledger(json_file, rows, settings, seconds)
+        _write_ledger(json_file, rows, settings, seconds, measured)
     if plot is not None:
         from theory_sim.claims.picture import save_theorems
         from theory_sim.files import replacing
@@ -87,8 +95,11 @@ def verify(
     out = console()
     if not quiet:
         print_ledger(out, rows, files)
-    if not quiet or not all(row.as_known for row in rows):
+        print_measured(out, measured)
+    if (rows and not quiet) or not all(row.as_known for row in rows):
         print_summary(out, rows, seconds)
+    if deep is not None and not quiet:
+        print_counts(out, measured, deep)
     if not all(row.as_known for row in rows):
         raise typer.Exit(DIFFERENT)
 
@@ -136,6 +147,16 @@ def select(names: str | None) -> list[Claim]:
     return [claim for claim in CLAIMS if claim.id in wanted or claim.key in wanted]
 
 
+def _with_measured(names: str | None, rows: list[Finding]) -> tuple[list[Claim], list[Finding]]:
+    """Claims to judge, and those of the empirical rows that `names` asks for: all if it is None."""
+    if names is None or not rows:
+        return select(names), rows
+    wanted = [name.strip() for name in names.split(",")]
+    found = [row for row in rows if row.claim in wanted]
+    others = ",".join(name for name in names.split(",") if name.strip() not in [row.claim for row in found])
+    return (select(others) if others or not found else []), found
+
+
 def _check_folder(folder: Path, option: str, create: bool = True) -> None:
     """InputError unless the folder can be written (the nearest existing one, if it may be created later)."""
     import os
@@ -164,12 +185,13 @@ def _write_counterexamples(folder: Path, rows: list[LedgerRow]) -> dict[str, str
     return files
 
 
-def _write_ledger(path: Path, rows: list[LedgerRow], settings: Any, seconds: float) -> None:
+def _write_ledger(path: Path, rows: list[LedgerRow], settings: Any, seconds: float, measured: list[Finding]) -> None:
+    from theory_sim.claims.measured import as_json as measured_as_json
     from theory_sim.claims.show import as_json
     from theory_sim.provenance import provenance
 
     content = {
-        "claims": [as_json(row, settings.seed) for row in rows],
+        "claims": [*(as_json(row, settings.seed) for row in rows), *(measured_as_json(row) for row in measured)],
         "as_known": all(row.as_known for row in rows),
         "samples": settings.samples,
         "seed": settings.seed,
