@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from theory_sim.claims import BY_KEY, CLAIMS, ORDER
 from theory_sim.claims.base import HOLDS, REFUTED
 from theory_sim.claims.counterexample import replay
 from theory_sim.claims.ledger import LedgerRow, Settings, collect, pool, targets, verify
-from theory_sim.claims.show import as_json
+from theory_sim.claims.show import as_json, print_ledger, print_summary
 from theory_sim.claims.sources import CIFAR10, POWER_LAW, Sources
 from theory_sim.errors import InputError
 
@@ -24,6 +26,7 @@ RARE = {
     *("thm1_growth[relu r>2]", "thm1_keeps[relu kinks]", "thm3[smooth]", "thm3[relu kinks]", "thm3_weak[smooth]"),
     *("lemma1[smooth]", "lemma1[region left]", "lemma1[sign steps, l2]", "eq16[always]", "eq2[images]", "eq21"),
     *("thm3[Eq. 12 at random]", "thm3[Eq. 12 at random, both crosses > 0]", "thm1_t0[relu 1<r<2]"),
+    *("adv_training[Fig. 13]", "adv_training[same step]", "kinks[share against width]"),
     *("thm1_majority[relu r>2]", "eq8_ntk[wide Gaussian]", "eq16[no bias, outer 0/1]", "eq16[no bias]"),
 }
 
@@ -89,11 +92,29 @@ def test_rows_as_json_have_the_documented_keys(rows: list[LedgerRow]) -> None:
         assert (fields["counterexample"] is not None) == (REFUTED in (fields["printed"], fields["corrected"]))
 
 
-def test_targets_give_a_theorem_all_samples_and_an_equation_a_tenth() -> None:
+def test_targets_give_a_theorem_all_samples_an_equation_a_tenth_and_an_extension_a_thirtieth() -> None:
     wanted = targets(CLAIMS, 10_000)
     for claim_id in ORDER:
-        total = sum(sum(wanted[claim.key].values()) for claim in CLAIMS if claim.id == claim_id)
-        assert total >= (10_000 if claim_id.startswith(("thm", "lemma")) else 1_000), claim_id
+        claims = [claim for claim in CLAIMS if claim.id == claim_id]
+        total = sum(sum(wanted[claim.key].values()) for claim in claims)
+        extension = all(claim.ours for claim in claims)
+        assert total >= (10_000 if claim_id.startswith(("thm", "lemma")) else 333 if extension else 1_000), claim_id
+
+
+def test_rows_that_are_ours_say_so(rows: list[LedgerRow]) -> None:
+    ours = {row.claim.id for row in rows if row.claim.ours}
+    assert ours == {"eq8_ntk", "eq8_dataset", "dataset", "kinks", "fgsm", "linf_pgd", "adv_training"}
+    assert ours == {row.claim.id for row in rows if "ours" in row.claim.source or "(ours" in row.claim.statement}
+    assert all(as_json(row, 5)["ours"] == row.claim.ours for row in rows)
+    shown = Console(record=True, width=200, file=io.StringIO())
+    print_ledger(shown, [row for row in rows if row.claim.id in ("eq14", "fgsm")], {})
+    print_summary(shown, rows, 1.0)
+    paper, fgsm = shown.export_text().split("\nfgsm ")
+    assert "as printed" in paper
+    assert "ours" not in paper
+    assert "as carried over" in fgsm.split("\nas printed: ")[0]
+    assert "ours, not the paper's" in fgsm
+    assert "\nours, carried over: " in fgsm
 
 
 SOME = [BY_KEY["eq14[relu]"], BY_KEY["thm3[relu]"], BY_KEY["eq8[softplus]"]]
