@@ -89,6 +89,7 @@ class ResNet:
         self._facts: dict[str, Any] = {}
         self._notes: tuple[str, ...] = ()
         self._attack: Any = None  # of deep_check.cpu or deep_check.cuda, made when first needed
+        self._captured: Any = None  # attacks on it, on the GPU
         self._training: Any = None
 
     @classmethod
@@ -216,6 +217,12 @@ class ResNet:
 
         return LossAndGradients(value, {name: own(array) for name, array in gradients.items()}, own(logits))
 
+    def captured_attacks(self) -> Any:
+        """`deep_check.cuda.attack.CapturedAttacks` on this network, None on the CPU; attacks look for it themselves."""
+        if self.device == "cuda" and self._captured is None:
+            self._captured = import_module("deep_check.cuda.attack").CapturedAttacks(self._evaluating())
+        return self._captured
+
     def _normalisation(self, mean: ArrayLike, std: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         n_channels = self.architecture.in_channels
         return check_per_channel("mean", mean, n_channels), check_per_channel("std", std, n_channels, positive=True)
@@ -235,7 +242,7 @@ class ResNet:
         else:
             self._mean, self._std = self._given or self._normalisation(*NORMALISATIONS[DEFAULT])
         self._state, self._facts, self._notes = weights.state, dict(weights.facts), weights.notes
-        self._attack = self._training = None  # the normalisation may be another
+        self._attack = self._captured = self._training = None  # the normalisation may be another
 
     def _forget(self) -> None:
         """The state has changed, the normalisation has not: memory planned for training stays."""

@@ -74,4 +74,10 @@ TOLERANCES = {
     "real_gradient_kinks": Tolerance(2e-2, "the same where the signs of a few ReLUs of some 3·10^5 are rounding's"),
     "filter_difference": Tolerance(1e-4, "central differences of float32 images: round-off over the step"),
     "random_phase": Tolerance(1e-10, "quad asked for 1e-12, with a logarithm's singularity near the end at ρ = 1"),
+    "captured_losses": Tolerance(
+        5e-4, "losses of attacked images, CPU beside GPU: of some pixels rounding decided the last sign step"
+    ),
+    "random_phases_real": Tolerance(
+        0.03, "phases of real perturbations are not quite random; 0.4 % measured on 64 images"
+    ),
 }

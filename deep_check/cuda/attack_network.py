@@ -77,7 +77,7 @@ class AttackNetwork:
         self._border = self.device.empty((architecture.in_channels,), np.float32)
         self._linear_weight = self.device.empty((architecture.n_classes, STAGES[-1]), np.float32)
         self._linear_bias = self.device.empty((architecture.n_classes,), np.float32)
-        self._rooms = Rooms[Room]()
+        self._rooms = Rooms[int, Room]()
         self.set_state(state)
 
     def set_state(self, state: Mapping[str, NDArray]) -> None:

@@ -43,11 +43,11 @@ class Device(Protocol):
     def transforms(self, planes: int, height: int, width: int) -> Transforms:
         """Fourier transforms of `planes` planes."""
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+    def capture(self, work: Callable[[], None], part: Callable[[], None] | None = None) -> Callable[[], None]:
         """What `work` launches, to be run again and again at less cost; it may neither allocate nor wait.
 
-        The work may be run before this returns: what it changes is the caller's to restore. The result keeps the work,
-        and with it the memory that its kernels use.
+        The work may be run before this returns: what it changes is the caller's to restore. part: less work with the
+        same kernels, to be run instead. The result keeps the work, and with it the memory that its kernels use.
         """
 
     def launch(
@@ -128,9 +128,9 @@ class CupyDevice:
         """Plans of cuFFT."""
         return CupyTransforms(self.cupy, planes, height, width)
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """One CUDA graph. The work runs before that once, which compiles what has not been compiled yet."""
-        work()
+    def capture(self, work: Callable[[], None], part: Callable[[], None] | None = None) -> Callable[[], None]:
+        """One CUDA graph. The work, or its part, runs before that once, which compiles what is not compiled yet."""
+        (part or work)()
         stream = self.cupy.cuda.Stream(non_blocking=True)
         self.cupy.cuda.Device().synchronize()
         with stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import prod
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from deep_check.ops.conv2d_cuda import Convolution
 from deep_check.ops.launching import gather
 
 Shape = tuple[int, ...]
+Key = TypeVar("Key", bound=Hashable)
 Room = TypeVar("Room")
 LARGEST_BLOCK = 512  # images that are taken through a network at once, where there is a choice
 
@@ -41,7 +42,7 @@ def is_on_host(array: Any) -> bool:
     return isinstance(array, np.ndarray)
 
 
-class Rooms(Generic[Room]):
+class Rooms(Generic[Key, Room]):
     """Memory for batches of one size, made when first asked for; that of the last two sizes is kept.
 
     Whole blocks and what remains, whole batches and the last of an epoch: two sizes take turns.
@@ -49,15 +50,15 @@ class Rooms(Generic[Room]):
 
     def __init__(self) -> None:
         """Nothing is made yet."""
-        self._rooms: dict[int, Room] = {}
+        self._rooms: dict[Key, Room] = {}
 
-    def of(self, n: int, make: Callable[[int], Room]) -> Room:
-        """Memory for n images, by make(n) if it is not there."""
-        if n not in self._rooms:
+    def of(self, key: Key, make: Callable[[Key], Room]) -> Room:
+        """Memory for `key`, the number of images or what else decides it; by make(key) if it is not there."""
+        if key not in self._rooms:
             while len(self._rooms) > 1:
                 self._rooms.pop(next(iter(self._rooms)))
-            self._rooms[n] = make(n)
-        return self._rooms[n]
+            self._rooms[key] = make(key)
+        return self._rooms[key]
 
 
 class PackedWeights:

@@ -94,7 +94,7 @@ class TrainingNetwork:
         self._means = [self.device.empty((c,), np.float32) for c in channels]
         self._variances = [self.device.empty((c,), np.float32) for c in channels]
         self._scratch = self.device.empty((STAGES[-1], SCRATCH), np.float32)
-        self._rooms = Rooms[Room]()
+        self._rooms = Rooms[int, Room]()
         self.set_state(state)
 
     def set_state(self, state: Mapping[str, NDArray]) -> None:

@@ -33,6 +33,18 @@ __global__ void __launch_bounds__(THREADS) clip_box(const float* x, float low, f
     store_four(out + place.first, values, place.count);
 }
 
+// d_x = d_y where y, clipped or not yet, lies inside of the box, 0 on its faces and beyond; d_x may be d_y.
+__global__ void __launch_bounds__(THREADS)
+clip_box_gradient(const float* d_y, const float* y, float low, float high, float* d_x, long long n)
+{
+    const Place place = place_in(n);
+    Four values = load_four(d_y + place.first, place.count);
+    const Four clipped = load_four(y + place.first, place.count);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values.v[k] = clipped.v[k] <= low || clipped.v[k] >= high ? 0.f : values.v[k];
+    store_four(d_x + place.first, values, place.count);
+}
+
 // All three at once, the box being [0, 1].
 __global__ void __launch_bounds__(THREADS)
 pgd_linf_step(

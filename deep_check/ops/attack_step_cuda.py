@@ -30,6 +30,11 @@ def clip_box(device: Device, x: Any, out: Any, low: float = 0.0, high: float = 1
     launch_fours(device, "clip_box", (x, out), np.float32(low), np.float32(high))
 
 
+def clip_box_gradient(device: Device, d_y: Any, y: Any, d_x: Any, low: float = 0.0, high: float = 1.0) -> None:
+    """d_x = d_y where low < y < high, 0 elsewhere; y: before or after the clipping; d_x may be d_y."""
+    launch_fours(device, "clip_box_gradient", (d_y, y, d_x), np.float32(low), np.float32(high))
+
+
 def pgd_linf_step(
     device: Device, x: Any, origin: Any, gradient: Any, step_size: float, radius: float, out: Any
 ) -> None:

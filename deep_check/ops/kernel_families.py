@@ -85,6 +85,7 @@ FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int
             "sign_step",
             "project_linf",
             "clip_box",
+            "clip_box_gradient",
             "pgd_linf_step",
             l2_kernel(True, False, False),
             l2_kernel(False, True, False),

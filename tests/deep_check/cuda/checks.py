@@ -246,6 +246,10 @@ def check_attack_steps(device: Device, shape: Shape) -> None:
     compare("project_linf", theirs.project_linf(x, origin, 0.01), x, origin, 0.01)
     compare("project_l2", theirs.project_l2(x, origin, 0.03), x, origin, 0.03)
     compare("clip_box", theirs.clip_box(x), x)
+    inside = (x > 0) & (x < 1)
+    assert x.size < 1000 or 0.01 < inside.mean() < 0.99
+    for values in (x, theirs.clip_box(x).astype(np.float32)):
+        compare("clip_box_gradient", np.where(inside, gradient, 0), gradient, values)
     expected = theirs.clip_box(theirs.project_linf(theirs.sign_step(x, gradient, step), origin, radius))
     compare("pgd_linf_step", expected, x, origin, gradient, step, radius)
     inside = theirs.clip_box(theirs.project_l2(theirs.l2_step(x, gradient, wide), origin, wide / 2))

@@ -34,7 +34,8 @@ class EmulatedDevice:
 
     mode: as the emulator's; order: of the threads; code: family -> changed source; only: the kernels to compile, so
     that a changed source compiles fast. launches: what has run, with the traffic of each array in check mode. What a
-    CUDA device would refuse raises EmulatorError: copies to another type, and memory or waiting in captured work.
+    CUDA device would refuse raises EmulatorError: copies to another type; memory, waiting, and kernels that are not
+    compiled yet in captured work.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class EmulatedDevice:
     ) -> None:
         self._mode, self.order, self._code, self._only = mode, order, dict(code or {}), tuple(only)
         self.launches: list[Launch] = []
+        self._loaded: set[str] = set()
         self._captured: list[Callable[[], None]] | None = None
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -83,9 +85,9 @@ class EmulatedDevice:
         self._not_captured("memory is allocated")
         return ScipyTransforms(self._run)
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """The launches that `work` makes, with the arguments that they have now; it is run once before."""
-        work()
+    def capture(self, work: Callable[[], None], part: Callable[[], None] | None = None) -> Callable[[], None]:
+        """The launches that `work` makes, with the arguments that they have now; it or its part is run once before."""
+        (part or work)()
         self._captured = captured = []
         try:
             work()
@@ -107,6 +109,9 @@ class EmulatedDevice:
         shared_mem: int = 0,
     ) -> None:
         """Run a kernel on the CPU."""
+        if kernel not in self._loaded:
+            self._not_captured(f"{kernel} is compiled")
+        self._loaded.add(kernel)
         self._run(partial(self._launch, kernel, grid, block, tuple(arguments), shared_mem))
 
     def _launch(

@@ -70,6 +70,7 @@ ROLES = {
     "sign_step": _roles("rr.w"),
     "project_linf": _roles("rr.w"),
     "clip_box": _roles("r..w"),
+    "clip_box_gradient": _roles("rr..w"),
     "pgd_linf_step": _roles("rrr..w"),
     "spectral_mask": _roles("up"),
 }  # fmt: skip
