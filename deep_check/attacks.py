@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from deep_check import random_balls
 from deep_check.checks import check_labels, check_seed, check_unit_range
+from deep_check.cuda.attack import CAPTURED_BATCH, captured_climb
 from deep_check.filtering import Target
 from deep_check.ops.attack_step_cpu import clip_box, pgd_l2_step, pgd_linf_step, project_l2, project_linf
 from deep_check.ops.loss_cpu import loss as loss_of
@@ -113,10 +114,11 @@ def run_attack(
     labels = check_labels(labels, n := len(images), 1 << 30)
     found, fooled, losses = images.copy(), np.zeros(n, bool), np.full(n, -np.inf, np.float32)
     total = attack.steps * attack.restarts * n
+    batch = BATCH if captured_climb(target, attack) is None else CAPTURED_BATCH
     for restart in range(attack.restarts):
         standing = np.flatnonzero(~fooled) if attack.early_stop else np.arange(n)
-        for begin in range(0, len(standing), BATCH):
-            own = standing[begin : begin + BATCH]
+        for begin in range(0, len(standing), batch):
+            own = standing[begin : begin + batch]
             done = attack.steps * (restart * n + begin)
 
             def tell(gradients: int, done: int = done) -> None:
@@ -171,6 +173,11 @@ def _climb(
 ) -> Array:
     """Where one restart leads to, a new array; tell: told gradients done."""
     x = _start(images, attack, restart, numbers)
+    if (captured := captured_climb(target, attack)) is not None:
+        tell(0)
+        x = captured(x, images, labels)
+        tell(attack.steps * len(x))
+        return x
     step = pgd_linf_step if attack.norm == "linf" else pgd_l2_step
     size = -attack.step_size if attack.targeted else attack.step_size
     ends, going = (np.empty_like(x) if attack.early_stop else x), np.arange(len(x))
