@@ -8,21 +8,76 @@ from sympy import Eq, Ge, Gt, Integer, Rational, S, exp, log, oo
 from theory_sim.derivations import operations as op
 from theory_sim.derivations.derivation import Derivation, Work
 from theory_sim.derivations.gradient_laws import (
-    ACTIVE, DRIVE, GRADIENT, OUTPUT, RELU, over_units,
+    ACTIVE,
+    DRIVE,
+    GRADIENT,
+    OUTPUT,
+    RELU,
+    over_units,
 )  # fmt: skip
 from theory_sim.derivations.symbols import (
-    H, Hx, L, Lx, W, W1, a, a2, b, bend_at, below, beta0, d, drive, ell, ell1, ell_end, ellt, epsilon, eta, f, f1, g, g1, gamma,
-    kc, mean_share, mean_tau, nu, nu_, outer1, r, rho, room1, room2, s, s1, share, sharpness, sigma, slope, slope_at, t,
-    tx, value_at, x, x2, y, z,
+    W1,
+    H,
+    Hx,
+    L,
+    Lx,
+    W,
+    a,
+    a2,
+    b,
+    below,
+    bend_at,
+    beta0,
+    d,
+    drive,
+    ell,
+    ell1,
+    ell_end,
+    ellt,
+    epsilon,
+    eta,
+    f,
+    f1,
+    g,
+    g1,
+    gamma,
+    kc,
+    mean_share,
+    mean_tau,
+    nu,
+    nu_,
+    outer1,
+    r,
+    rho,
+    room1,
+    room2,
+    s,
+    s1,
+    share,
+    sharpness,
+    sigma,
+    slope,
+    slope_at,
+    t,
+    tx,
+    value_at,
+    x,
+    x2,
+    y,
+    z,
 )  # fmt: skip
 
 
 def assumption1(sums: str = "weights") -> Derivation:
     """How the residual moves in ReLU training [paper: Assumption 1]."""
     w_ = Work(
-        "assumption1", "The residual of ReLU training", "β₀ ≤ |∂ℓ/∂f| ≤ β during training", "[paper: Assumption 1]",
-        sums=sums, worlds=RELU,
-    )  # fmt: skip
+        "assumption1",
+        "The residual of ReLU training",
+        "β₀ ≤ |∂ℓ/∂f| ≤ β during training",
+        "[paper: Assumption 1]",
+        sums=sums,
+        worlds=RELU,
+    )
     after = w_.define(Eq(f1, over_units(a[r] * sigma(s1[r]))), "the output after a step")
     relu1 = w_.suppose(Eq(sigma(s1[r]), slope(s[r]) * s1[r]), "ReLU, no unit crosses its kink")
     relu = w_.suppose(Eq(sigma(s[r]), slope(s[r]) * s[r]), "ReLU before the step")
@@ -47,44 +102,63 @@ def assumption1(sums: str = "weights") -> Derivation:
     end = w_(op.insert, final, converging, worlds=())
     end = w_(op.at_limit, end, args=(ell_end, t, oo), note="t → ∞", key="end")
     w_.compare(
-        end, Eq(ell_end, beta0), -beta0, "[paper: Assumption 1]", case="over infinite time |ℓ′| would have to stay ≥ β₀",
+        end,
+        Eq(ell_end, beta0),
+        -beta0,
+        "[paper: Assumption 1]",
+        case="over infinite time |ℓ′| would have to stay ≥ β₀",
         consequence="Where training converges no β₀ > 0 bounds |ℓ′| for ever, and t₀, which divides by β₀, can lie beyond"
         " every step.",
         stays="On every finite run β₀ and β exist, and statements about finitely many steps keep them.",
-    )  # fmt: skip
+    )
     return w_.done()
 
 
 def assumption2(sums: str = "weights") -> Derivation:
     """The end stage of training [paper: Assumption 2]."""
     w_ = Work(
-        "assumption2", "The end stage of training", "|∂ℓ/∂f| = ε^{1+ν} in the end stage", "[paper: Assumption 2]",
-        sums=sums, worlds=RELU,
-    )  # fmt: skip
+        "assumption2",
+        "The end stage of training",
+        "|∂ℓ/∂f| = ε^{1+ν} in the end stage",
+        "[paper: Assumption 2]",
+        sums=sums,
+        worlds=RELU,
+    )
     w_.proved("assumption1", "all", "the residual at every step of ReLU training")
     end = w_.proved("assumption1", "end", "and in the end, for 0 < ϱ < 1", worlds=())
     size = epsilon ** (1 + nu_)
     w_.compare(
-        end, Eq(ell_end, size), -size, "[paper: Assumption 2]",
+        end,
+        Eq(ell_end, size),
+        -size,
+        "[paper: Assumption 2]",
         consequence="|ℓ′| passes through every size on its way to 0: the equality holds at one step at most.",
         stays="|ℓ′| ≤ ε^{1+ν} from some step on, which is all that Appendix B uses.",
-    )  # fmt: skip
+    )
     return w_.done()
 
 
 def assumption3(sums: str = "weights") -> Derivation:
     """Bounds of σ′ and σ″ [paper: Assumption 3]."""
     w_ = Work(
-        "assumption3", "Softplus meets Assumption 3, ReLU does not", "0 ≤ σ′ ≤ λ, 0 ≤ σ″ ≤ γ", "[paper: Assumption 3]",
-        sums=sums, worlds=("activation",),
-    )  # fmt: skip
+        "assumption3",
+        "Softplus meets Assumption 3, ReLU does not",
+        "0 ≤ σ′ ≤ λ, 0 ≤ σ″ ≤ γ",
+        "[paper: Assumption 3]",
+        sums=sums,
+        worlds=("activation",),
+    )
     jump = w_.define(Eq(bend_at, (1 - 0) / (2 * share)), "ReLU: (σ′(h) − σ′(−h))/2h, a difference quotient", worlds=())
     jump = w_(op.at_limit, jump, args=(bend_at, share, Integer(0)), note="h → 0")
     w_.compare(
-        jump, Eq(bend_at, gamma), oo, "[paper: Assumption 3]", case="ReLU at its kink",
+        jump,
+        Eq(bend_at, gamma),
+        oo,
+        "[paper: Assumption 3]",
+        case="ReLU at its kink",
         consequence="ReLU has no γ: Taylor expansions in the weights fail at steps at which a unit crosses its kink.",
         stays="Away from the kink ReLU has σ″ = 0 and 0 ≤ σ′ ≤ 1.",
-    )  # fmt: skip
+    )
     value = w_.define(Eq(value_at, log(1 + exp(sharpness * z)) / sharpness), "Softplus of sharpness b")
     first = w_(op.differentiated, value, args=(slope_at, z))
     small = w_.define(Eq(share, exp(-sharpness * z)), "h > 0")
@@ -109,9 +183,13 @@ def assumption3(sums: str = "weights") -> Derivation:
 def assumption4(sums: str = "weights") -> Derivation:
     """Fixed outer weights are needed [paper: Assumption 4]."""
     w_ = Work(
-        "assumption4", "Why the outer weights must be fixed", "a_r is not updated during training",
-        "[paper: Assumption 4]", sums=sums, worlds=("outer",),
-    )  # fmt: skip
+        "assumption4",
+        "Why the outer weights must be fixed",
+        "a_r is not updated during training",
+        "[paper: Assumption 4]",
+        sums=sums,
+        worlds=("outer",),
+    )
     after = w_.define(
         Eq(g1[nu], over_units(outer1[r] * slope(s1[r]) * W1[r, nu])), "the gradient after a step of all weights"
     )
@@ -125,19 +203,27 @@ def assumption4(sums: str = "weights") -> Derivation:
     second = eta**2 * ell**2 * over_units(a[r] * sigma(s[r]) * slope(s[r]) ** 2) * x[nu]
     line = w_(op.fold, line, gradient, rates, active, args=(g[nu] - drive * x[nu] + first + second,))
     w_.compare(
-        line, Eq(g1[nu], g[nu] - drive * x[nu]), first + second, "[paper: Eq. 8]", case="if the outer weights are trained too",
+        line,
+        Eq(g1[nu], g[nu] - drive * x[nu]),
+        first + second,
+        "[paper: Eq. 8]",
+        case="if the outer weights are trained too",
         consequence="Training a as well adds a term of order η to Eq. 8, which is not along x.",
         stays="With a fixed, as Assumption 4 says, the term is absent.",
-    )  # fmt: skip
+    )
     return w_.done()
 
 
 def eq16(sums: str = "weights") -> Derivation:
     """Where a random network starts [paper: Eq. 16]."""
     w_ = Work(
-        "eq16", "Where a random network starts", "the start always satisfies τ(δ⁰) < τ(x)", "[paper: Eq. 16]", sums=sums,
+        "eq16",
+        "Where a random network starts",
+        "the start always satisfies τ(δ⁰) < τ(x)",
+        "[paper: Eq. 16]",
+        sums=sums,
         worlds=RELU,
-    )  # fmt: skip
+    )
     even = w_.suppose(
         Eq(Integer(1), d * mean_share, evaluate=False),
         "g isotropic (Gaussian W): the d real coordinates of its spectrum have one mean share, and all shares add up to 1",
@@ -157,17 +243,21 @@ def eq16(sums: str = "weights") -> Derivation:
     values = tuple(Eq(v, n) for v, n in ((L, 3), (H, 1), (Lx, 2), (Hx, 1)))
     w_(op.witness, behind, args=values, note="one unit whose weights are x, low frequencies louder")
     w_.compare(
-        condition, S.true, Gt(Lx * H, Hx * L), "[paper: Eq. 16]", case="always",
+        condition,
+        S.true,
+        Gt(Lx * H, Hx * L),
+        "[paper: Eq. 16]",
+        case="always",
         consequence="It is a hypothesis of Theorems 1 and 3, not a property of every network.",
         stays="On average a random network's ratio is (2k_c+1)/d, well below τ(x) for inputs concentrated low.",
-    )  # fmt: skip
+    )
     w_.check_by(_mean_ratio)
     return w_.done()
 
 
 def _mean_ratio() -> list:
     """The mean of τ over random Gaussian networks beside (2k_c+1)/d."""
-    from theory_sim.derivations.worlds import Measured
+    from theory_sim.derivations.measured import Measured
     from theory_sim.network import Activation, sample_network
     from theory_sim.spectrum import Band, low_frequency_ratio
 

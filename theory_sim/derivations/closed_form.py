@@ -8,8 +8,42 @@ from theory_sim.derivations import operations as op
 from theory_sim.derivations.derivation import Derivation, Line, Work
 from theory_sim.derivations.gradient_laws import BY_EQ8, RELU, high, low
 from theory_sim.derivations.symbols import (
-    B, H, Ht, Hx, L, Lt, Lx, N_q, N_q1, P, Q, a2, ch, cl, decays, drives, dtau, ellt, eta, ght, k, lift, p0, p1, p2, q,
-    q1, qt, rho, t, tau_q, tau_q1, taut, w, x2, xh,
+    B,
+    H,
+    Ht,
+    Hx,
+    L,
+    Lt,
+    Lx,
+    N_q,
+    N_q1,
+    P,
+    Q,
+    a2,
+    ch,
+    cl,
+    decays,
+    drives,
+    dtau,
+    ellt,
+    eta,
+    ght,
+    k,
+    lift,
+    p0,
+    p1,
+    p2,
+    q,
+    q1,
+    qt,
+    rho,
+    t,
+    tau_q,
+    tau_q1,
+    taut,
+    w,
+    x2,
+    xh,
 )  # fmt: skip
 
 AT_START = ght[0, k]
@@ -29,9 +63,14 @@ def recursions(w_: Work) -> tuple[Line, Line, Line, Line]:
 def closed_form(sums: str = "weights") -> Derivation:
     """Eq. 8 iterated, and τ as a rational function of one number."""
     w_ = Work(
-        "closed_form", "All steps at once", "τ after any number of steps is a rational function of q = Q/P",
-        "(ours) Eq. 8 iterated", claims=("thm1_t1", "thm3"), sums=sums, worlds=BY_EQ8,
-    )  # fmt: skip
+        "closed_form",
+        "All steps at once",
+        "τ after any number of steps is a rational function of q = Q/P",
+        "(ours) Eq. 8 iterated",
+        claims=("thm1_t1", "thm3"),
+        sums=sums,
+        worlds=BY_EQ8,
+    )
     law = w_.suppose(
         Eq(ght[t + 1, k], (1 - decays[t]) * ght[t, k] - drives[t] * xh[k]),
         "Eq. 8 at step t (ReLU: proved in eq8, η̃ = 0)",
@@ -84,9 +123,14 @@ def closed_form(sums: str = "weights") -> Derivation:
 def sign_polynomial(sums: str = "weights") -> Derivation:
     """Where τ(q) rises: a polynomial of degree 2."""
     w_ = Work(
-        "sign_polynomial", "Where τ(q) rises", "sign τ′(q) = sign(p₀ + 2p₁q + p₂q²)", "(ours) the closed form",
-        claims=("thm1_t1", "thm1_growth", "thm1_keeps"), sums=sums, worlds=BY_EQ8,
-    )  # fmt: skip
+        "sign_polynomial",
+        "Where τ(q) rises",
+        "sign τ′(q) = sign(p₀ + 2p₁q + p₂q²)",
+        "(ours) the closed form",
+        claims=("thm1_t1", "thm1_growth", "thm1_keeps"),
+        sums=sums,
+        worlds=BY_EQ8,
+    )
     total = w_.define(Eq(N_q, CURVE_ALL), "whole energy over P²")
     total1 = w_.define(Eq(N_q1, CURVE_ALL.subs(q, q1)), "the same at q′")
     rules = [w_.define(rule) for rule in POLYNOMIAL]

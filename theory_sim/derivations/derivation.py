@@ -1,6 +1,6 @@
 """A derivation: numbered lines, each computed from earlier ones by a named operation, and comparisons with the paper.
 
-`Work` builds one. `check` computes every line again and every difference; `Refused` names the first line that does not
+`Work` builds one. `check` computes every line again and every difference; `RefusedError` names the first line that does not
 follow.
 """
 
@@ -14,7 +14,7 @@ from sympy import Basic, Eq, Expr, Integer, Rel, S
 
 from theory_sim.derivations import operations as op
 from theory_sim.derivations.equality import identical, normal
-from theory_sim.derivations.operations import Operation, Refused
+from theory_sim.derivations.operations import Operation, RefusedError
 
 CONVENTIONS = ("weights", "two-sided", "one-sided")
 READABLE: dict[Callable[..., Basic], str] = {
@@ -149,11 +149,13 @@ def difference(printed: Basic, derived: Basic) -> Basic:
         return derived
     if isinstance(printed, Eq) and isinstance(derived, Eq):
         if not identical(printed.lhs, derived.lhs):
-            raise Refused(f"left sides differ: {printed.lhs}, {derived.lhs}")
+            raise RefusedError(f"left sides differ: {printed.lhs}, {derived.lhs}")
         return _plain(derived.rhs - printed.rhs)
     if isinstance(printed, Rel) and isinstance(derived, Rel) and printed.rel_op == derived.rel_op:
         return _plain((derived.lhs - derived.rhs) - (printed.lhs - printed.rhs))
-    raise Refused(f"nothing to compare: {printed}, {derived}")
+    if isinstance(printed, Rel) and isinstance(derived, Rel):  # the direction differs: what follows is the difference
+        return derived
+    raise RefusedError(f"nothing to compare: {printed}, {derived}")
 
 
 def _plain(e: Expr) -> Expr:
@@ -161,24 +163,24 @@ def _plain(e: Expr) -> Expr:
 
 
 def check(derivation: Derivation) -> None:
-    """Compute every line and every difference again. Raises Refused with the number of the line."""
+    """Compute every line and every difference again. Raises RefusedError with the number of the line."""
     known: dict[int, Basic] = {}
     for line in derivation.lines:
         where = f"{derivation.id}, line {line.number} ({line.operation.name})"
         try:
             again = line.operation.apply(tuple(known[n] for n in line.uses))
-        except Refused as refusal:
-            raise Refused(f"{where}: {refusal}") from None
+        except RefusedError as refusal:
+            raise RefusedError(f"{where}: {refusal}") from None
         if not _same(again, line.expression):
-            raise Refused(f"{where}: {line.expression} does not follow, {again} does")
+            raise RefusedError(f"{where}: {line.expression} does not follow, {again} does")
         known[line.number] = line.expression
     for c in derivation.comparisons:
         where = f"{derivation.id}, comparison with {c.source}"
         if not _same(known[c.line], c.derived):
-            raise Refused(f"{where}: line {c.line} says something else")
+            raise RefusedError(f"{where}: line {c.line} says something else")
         found = difference(c.printed, c.derived)
         if not _same(found, c.difference):
-            raise Refused(f"{where}: the difference is {found}, not {c.difference}")
+            raise RefusedError(f"{where}: the difference is {found}, not {c.difference}")
 
 
 def _same(one: Basic, other: Basic) -> bool:
@@ -195,7 +197,7 @@ def proved(lines: tuple[Any, ...], identifier: str, key: str, sums: str) -> Basi
 class Work:
     """A derivation being written: every call appends a line, computed by its operation."""
 
-    def __init__(
+    def __init__(  # noqa: D107 - the class says it
         self,
         identifier: str,
         title: str,
@@ -232,7 +234,7 @@ class Work:
     def __call__(
         self, function: Callable[..., Basic], *uses: Line, args: tuple[Any, ...] = (), note: str = "", **options: Any
     ) -> Line:
-        """The line that an operation makes of earlier ones. Raises Refused."""
+        """The line that an operation makes of earlier ones. Raises RefusedError."""
         name = READABLE[function]
         if len(uses) > 1 or (uses and uses[0].number != len(self.lines)):
             name += " " + ", ".join(f"({line.number})" for line in uses)
@@ -256,18 +258,19 @@ class Work:
         self,
         line: Line,
         printed: Basic,
-        recorded: Basic | int,
+        recorded: Basic | int | None,
         source: str,
         *,
         case: str = "",
         consequence: str = "",
         stays: str = "",
     ) -> None:
-        """Lay the paper's form beside a line; `recorded` is the difference this code claims. Raises Refused."""
-        found, expected = difference(printed, line.expression), S(recorded)
+        """Lay the paper's form beside a line; `recorded` is the difference this code claims. Raises RefusedError."""
+        found = difference(printed, line.expression)
+        expected = found if recorded is None else S(recorded)
         if not _same(found, expected):
-            raise Refused(f"{self.id}, comparison with {source}: the difference is {found}, not {expected}")
-        if isinstance(found, Expr) and found != 0 and not (consequence and stays):
+            raise RefusedError(f"{self.id}, comparison with {source}: the difference is {found}, not {expected}")
+        if found != 0 and not (consequence and stays):
             raise ValueError(f"{self.id}: a difference needs its consequence and what stays true")
         self.comparisons.append(
             Comparison(
@@ -291,9 +294,16 @@ class Work:
     def done(self) -> Derivation:
         """The derivation."""
         return Derivation(
-            self.id, self.title, self.statement, self.source, self.claims, self.sums,
-            tuple(self.lines), tuple(self.comparisons), tuple(self.checks),
-        )  # fmt: skip
+            self.id,
+            self.title,
+            self.statement,
+            self.source,
+            self.claims,
+            self.sums,
+            tuple(self.lines),
+            tuple(self.comparisons),
+            tuple(self.checks),
+        )
 
 
 def with_line(derivation: Derivation, line: Line) -> Derivation:

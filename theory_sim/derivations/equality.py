@@ -26,7 +26,7 @@ from sympy import (
 )
 from sympy.core.function import AppliedUndef
 
-from theory_sim.derivations.numbers import Unbound, evaluate, free_indices
+from theory_sim.derivations.numbers import UnboundError, evaluate, free_indices
 from theory_sim.derivations.symbols import FUNCTIONS, INDICES
 
 NUMBERS_APART = 1e-9
@@ -70,9 +70,24 @@ def _one_sum(body: Expr, v: Symbol, low: Expr, high: Expr) -> Expr:
         if inside == 1:
             total.append(outside * (high - low + 1))
             continue
-        dummy = Symbol(f"_j{_height(inside)}", integer=True, nonnegative=True)
-        total.append(outside * Sum(inside.xreplace({v: dummy}), (dummy, low, high)))
+        total.append(outside * _ordered(inside, [(v, low, high)]))
     return expand(Add(*total))
+
+
+def _ordered(body: Expr, limits: list[tuple[Symbol, Expr, Expr]]) -> Expr:
+    """A sum of a monomial; where its only inner sum is a factor, one multiple sum with its indices in a fixed order."""
+    inner = [factor for factor in Mul.make_args(body) if isinstance(factor, Sum)]
+    if len(inner) == 1:
+        (v, low, high), *_ = inner[0].limits
+        bound = {name for name, *_ in limits}
+        if not (low.free_symbols | high.free_symbols) & bound:
+            fresh = Dummy(integer=True, nonnegative=True)
+            rest = Mul(*(factor for factor in Mul.make_args(body) if factor is not inner[0]))
+            return _ordered(rest * inner[0].function.xreplace({v: fresh}), [*limits, (fresh, low, high)])
+    for v, low, high in sorted(limits, key=lambda entry: (str(entry[2]), str(entry[1]))):
+        dummy = Symbol(f"_j{_height(body)}", integer=True, nonnegative=True)
+        body = Sum(body.xreplace({v: dummy}), (dummy, low, high))
+    return body
 
 
 def _height(e: Basic) -> int:
@@ -115,7 +130,7 @@ def _numbers_differ(one: Expr, other: Expr, trials: int = 2) -> bool:
             ranges = {v: np.asarray(2 + n) for n, v in enumerate(free_indices(one - other))}
             with np.errstate(all="ignore"):
                 a, b = (complex(np.asarray(evaluate(e, env, ranges))) for e in (one, other))
-        except (Unbound, TypeError, ValueError, IndexError):
+        except (UnboundError, TypeError, ValueError, IndexError):
             return False
         if np.isfinite(a) and np.isfinite(b) and abs(a - b) > NUMBERS_APART * (abs(a) + abs(b) + 1e-3):
             return True
@@ -172,6 +187,10 @@ def nonnegative(e: Expr) -> bool:
     return bool(e.is_nonnegative) or all(_sign_of(term) in ("+", "+0") for term in Add.make_args(expand(e)))
 
 
+def _never_negative(factor: Expr) -> bool:
+    return bool(factor.is_nonnegative) or (isinstance(factor, Sum) and nonnegative(factor.function))
+
+
 def _sign_of(term: Expr) -> str:
     if term.is_positive:
         return "+"
@@ -180,6 +199,6 @@ def _sign_of(term: Expr) -> str:
     number, rest = term.as_coeff_Mul()
     if rest.is_positive and number > 0:
         return "+"
-    if number > 0 and all(f.is_nonnegative for f in Mul.make_args(rest)):
+    if number > 0 and all(_never_negative(factor) for factor in Mul.make_args(rest)):
         return "+0"
     return "0" if term == Integer(0) else "?"

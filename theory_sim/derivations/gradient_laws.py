@@ -10,9 +10,71 @@ from sympy import Abs, Eq, I, Integer, KroneckerDelta, Sum, conjugate, cos, exp,
 from theory_sim.derivations import operations as op
 from theory_sim.derivations.derivation import Derivation, Line, Work
 from theory_sim.derivations.symbols import (
-    E, E1, FGM, G, H, H1, K, L, L1, N1, W, W1, X, Dphi, Hx, Lx, a, a2, ch, ch1, cl, cl1, curvature, d, dW, decay,
-    dkernel, drive, ell, epsilon, eta, f, fgm_tau, g, g1, gap, gap1, gh, gh1, inner, inner1, k, kc, kernel, loss, m, mu,
-    norm_g, nu, phi, psi, r, rate, rise, s, s1, sigma, slope, th, tl, u, w, x, x2, xh, y,
+    E1,
+    FGM,
+    H1,
+    L1,
+    N1,
+    W1,
+    Dphi,
+    G,
+    H,
+    Hx,
+    K,
+    L,
+    Lx,
+    W,
+    X,
+    a,
+    a2,
+    ch,
+    ch1,
+    cl,
+    cl1,
+    curvature,
+    d,
+    decay,
+    dkernel,
+    drive,
+    ell,
+    epsilon,
+    eta,
+    f,
+    fgm_tau,
+    g,
+    g1,
+    gap,
+    gap1,
+    gh,
+    gh1,
+    inner,
+    inner1,
+    k,
+    kc,
+    kernel,
+    loss,
+    m,
+    mu,
+    norm_g,
+    nu,
+    phi,
+    psi,
+    r,
+    rate,
+    rise,
+    s,
+    s1,
+    sigma,
+    slope,
+    th,
+    tl,
+    u,
+    w,
+    weight_slope,
+    x,
+    x2,
+    xh,
+    y,
 )  # fmt: skip
 
 BOTH = ("relu", "relu f<y", "softplus")
@@ -75,12 +137,16 @@ def eq4(sums: str = "weights") -> Derivation:
     output = w_.define(OUTPUT, "the network [paper: Eq. 1]")
     pre = w_.define(PREACTIVATION)
     whole = w_(op.insert, output, pre)
-    by_weight = w_(op.differentiated, whole, args=(dW[u, nu], W[u, nu]), note="∂f/∂W_{uν}", key="dW")
+    by_weight = w_(
+        op.differentiated, whole, args=(weight_slope[u, nu], W[u, nu]), note="∂f/∂W_{uν}", key="weight_slope"
+    )
     folded = w_(op.fold, by_weight, pre, args=(a[u] * slope(s[u]) * x[nu],))
     square = w_.define(Eq(loss, (f - y) ** 2 / 2), "the loss of one sample")
     residual = w_(op.differentiated, square, args=(ell, f), note="ℓ′ = ∂ℓ/∂f")
     w_.compare(residual, Eq(ell, f - y), 0, "[paper: Assumption 2]", case="∂ℓ/∂f")
-    step = w_.define(Eq(W1[u, nu], W[u, nu] - eta * ell * dW[u, nu]), "gradient descent: the chain rule gives ℓ′ ∂f/∂W")
+    step = w_.define(
+        Eq(W1[u, nu], W[u, nu] - eta * ell * weight_slope[u, nu]), "gradient descent: the chain rule gives ℓ′ ∂f/∂W"
+    )
     final = w_(op.insert, step, folded, key="step")
     w_.compare(final, Eq(W1[u, nu], W[u, nu] - eta * ell * a[u] * slope(s[u]) * x[nu]), 0, "[paper: Eq. 4]")
     return w_.done()
@@ -89,18 +155,24 @@ def eq4(sums: str = "weights") -> Derivation:
 def eq7(sums: str = "weights") -> Derivation:
     """The FGM perturbation has the spectrum of the gradient [paper: Eq. 7]."""
     w_ = Work(
-        "eq7", "The perturbation's ratio is the gradient's", "τ(δ̂[k]) = τ(∇f[k])", "[paper: Eq. 7]", claims=(),
-        sums=sums, worlds=BOTH,
-    )  # fmt: skip
+        "eq7",
+        "The perturbation's ratio is the gradient's",
+        "τ(δ̂[k]) = τ(∇f[k])",
+        "[paper: Eq. 7]",
+        claims=(),
+        sums=sums,
+        worlds=BOTH,
+    )
     delta = w_.define(Eq(FGM[k], epsilon * sign(ell) * gh[k] / norm_g), "FGM: δ = ε ∇ℓ/‖∇ℓ‖, ∇ℓ = ℓ′ g [paper: Eq. 6]")
     total = Sum(w[k] * Abs(FGM[k]) ** 2, (k, 0, K))
     tau = w_.define(Eq(fgm_tau, low(w[k] * Abs(FGM[k]) ** 2) / total), "the low-frequency ratio of δ")
     inserted = w_(op.insert, tau, delta)
     final = w_(
-        op.rewrite, inserted,
+        op.rewrite,
+        inserted,
         args=(low(w[k] * Abs(gh[k]) ** 2) / Sum(w[k] * Abs(gh[k]) ** 2, (k, 0, K)),),
         note="the factor ε sgn(ℓ′)/‖g‖ is the same at all frequencies",
-    )  # fmt: skip
+    )
     printed = Eq(fgm_tau, low(w[k] * Abs(gh[k]) ** 2) / Sum(w[k] * Abs(gh[k]) ** 2, (k, 0, K)))
     w_.compare(final, printed, 0, "[paper: Eq. 7]")
     return w_.done()
@@ -109,9 +181,14 @@ def eq7(sums: str = "weights") -> Derivation:
 def eq8(sums: str = "weights") -> Derivation:
     """How one step of training moves the input gradient [paper: Eq. 8]."""
     w_ = Work(
-        "eq8", "One step of the input gradient", "ĝ^(t+1) = (1−η̃)ĝ^(t) − η^(t) x̂ + O(η²)", "[paper: Eq. 8]",
-        claims=("eq8", "eq8_ntk"), sums=sums, worlds=BOTH,
-    )  # fmt: skip
+        "eq8",
+        "One step of the input gradient",
+        "ĝ^(t+1) = (1−η̃)ĝ^(t) − η^(t) x̂ + O(η²)",
+        "[paper: Eq. 8]",
+        claims=("eq8", "eq8_ntk"),
+        sums=sums,
+        worlds=BOTH,
+    )
     output, pre = w_.define(OUTPUT, "the network [paper: Eq. 1]"), w_.define(PREACTIVATION)
     whole = w_(op.insert, output, pre)
     gradient = w_(op.differentiated, whole, args=(g[nu], x[nu]), note="g = ∇ₓf")
@@ -151,12 +228,15 @@ def eq8(sums: str = "weights") -> Derivation:
     spread = over_units((rate[r] - decay) * a[r] * slope(s[r]) * W[r, nu])
     parts = w_(op.fold, parts, gradient, args=((1 - decay) * g[nu] - spread - drive * x[nu],), key="smooth")
     w_.compare(
-        parts, Eq(g1[nu], (1 - decay) * g[nu] - drive * x[nu]), -spread, "[paper: Eq. 8]",
+        parts,
+        Eq(g1[nu], (1 - decay) * g[nu] - drive * x[nu]),
+        -spread,
+        "[paper: Eq. 8]",
         case="smooth activations: the mean rate η̃ in place of η_r",
         consequence="What is left out is of order η, like what is kept: for Softplus Eq. 8 is not a first-order law, and"
         " with it Eqs. 13 to 15 and Theorems 1 to 3 lose their proof.",
         stays="The line above Eq. 8 is right, and for ReLU between kink crossings Eq. 8 is exact.",
-    )  # fmt: skip
+    )
     # Fourier: both sides transformed, a linear operation.
     wave = exp(2 * pi * I * k * mu / d)
     exact = w_(op.specialise, relu, args=(Eq(nu, mu),), note="ReLU again; each sample by its own index")
@@ -174,11 +254,15 @@ def eq8(sums: str = "weights") -> Derivation:
 def eq8_ntk(sums: str = "weights") -> Derivation:
     """The exact first-order law: the gradient of the tangent kernel [paper: Eq. 8]."""
     w_ = Work(
-        "eq8_ntk", "Eq. 8 by the tangent kernel", "g′ = g − (ηℓ′/2) ∇ₓK(x,x) + O(η²), K(x,x) = ‖a′‖²‖x‖²",
-        "[paper: Eq. 8]", sums=sums, worlds=BOTH,
-    )  # fmt: skip
-    weight = w_.define(Eq(dW[r, mu], a[r] * slope(s[r]) * x[mu]), "∂f/∂W, as in Eq. 4")
-    tangent = w_.define(Eq(kernel, over_units(over_samples(dW[r, mu] ** 2))), "the tangent kernel at (x, x)")
+        "eq8_ntk",
+        "Eq. 8 by the tangent kernel",
+        "g′ = g − (ηℓ′/2) ∇ₓK(x,x) + O(η²), K(x,x) = ‖a′‖²‖x‖²",
+        "[paper: Eq. 8]",
+        sums=sums,
+        worlds=BOTH,
+    )
+    weight = w_.define(Eq(weight_slope[r, mu], a[r] * slope(s[r]) * x[mu]), "∂f/∂W, as in Eq. 4")
+    tangent = w_.define(Eq(kernel, over_units(over_samples(weight_slope[r, mu] ** 2))), "the tangent kernel at (x, x)")
     tangent = w_(op.insert, tangent, weight)
     active, length, pre = w_.define(ACTIVE), w_.define(LENGTH), w_.define(PREACTIVATION)
     product = w_(op.fold, tangent, active, length, args=(a2 * x2,), key="kernel")
@@ -208,9 +292,13 @@ PHASE = Eq(Dphi[k], phi[k] - psi[k])
 def eq13(sums: str = "weights") -> Derivation:
     """The energy of one frequency after a step [paper: Eq. 13]."""
     w_ = Work(
-        "eq13", "Energy of one frequency", "|ĝ^(t+1)[k]|² ∝ (1−2η̃)|ĝ[k]|² − 2η|ĝ[k]||x̂[k]| cos Δφ_k",
-        "[paper: Eq. 13]", sums=sums, worlds=BY_EQ8,
-    )  # fmt: skip
+        "eq13",
+        "Energy of one frequency",
+        "|ĝ^(t+1)[k]|² ∝ (1−2η̃)|ĝ[k]|² − 2η|ĝ[k]||x̂[k]| cos Δφ_k",
+        "[paper: Eq. 13]",
+        sums=sums,
+        worlds=BY_EQ8,
+    )
     law = w_.suppose(EQ8, "Eq. 8 (for ReLU proved in eq8, with η̃ = 0)")
     energy = w_.define(Eq(E1[k], gh1[k] * conjugate(gh1[k])), "energy of one frequency after the step")
     energy = w_(op.insert, energy, law)
@@ -228,10 +316,14 @@ def eq13(sums: str = "weights") -> Derivation:
     printed = Eq(E1[k], (1 - 2 * decay) * G[k] ** 2 - 2 * drive * G[k] * X[k] * cos(Dphi[k]))
     dropped = decay**2 * G[k] ** 2 + 2 * decay * drive * G[k] * X[k] * cos(Dphi[k]) + drive**2 * X[k] ** 2
     w_.compare(
-        exact, printed, dropped, "[paper: Eq. 13]", case="as an equality",
+        exact,
+        printed,
+        dropped,
+        "[paper: Eq. 13]",
+        case="as an equality",
         consequence="The dropped term |x̂|²(η^(t))² is largest at low frequencies: it helps τ to rise.",
         stays="The paper claims first order only, and to first order Eq. 13 is right (next line).",
-    )  # fmt: skip
+    )
     first = w_(op.truncated, exact, args=(Integer(2), decay, drive), note="η̃ and η^(t) are both of order η")
     first = w_(op.collected, first, args=(G[k] ** 2,), key="first")
     w_.compare(first, printed, 0, "[paper: Eq. 13]", case="to first order")
@@ -251,18 +343,26 @@ def _cross_law(w_: Work) -> tuple[Line, Line]:
     polar = w_.define(POLAR[1])
     then = w_(op.fold, then, now, polar, args=((1 - decay) * inner[k] - drive * X[k] ** 2,), key="inner")
     w_.compare(
-        then, Eq(inner1[k], (1 - decay) * inner[k] - drive * X[k] ** 2), 0, "[paper: Appendix A.1]",
+        then,
+        Eq(inner1[k], (1 - decay) * inner[k] - drive * X[k] ** 2),
+        0,
+        "[paper: Appendix A.1]",
         case="the recursion of ⟨ĝ,x̂⟩, printed with + O(η²): exact under Eq. 8",
-    )  # fmt: skip
+    )
     return now, then
 
 
 def eq14(sums: str = "weights") -> Derivation:
     """The factor in front of η(L_x − H_x) [paper: Eq. 14]."""
     w_ = Work(
-        "eq14", "The two crosses drift apart", "Δτ_l − Δτ_h after a step", "[paper: Eq. 14]",
-        claims=("eq14", "thm1_t0"), sums=sums, worlds=BY_EQ8,
-    )  # fmt: skip
+        "eq14",
+        "The two crosses drift apart",
+        "Δτ_l − Δτ_h after a step",
+        "[paper: Eq. 14]",
+        claims=("eq14", "thm1_t0"),
+        sums=sums,
+        worlds=BY_EQ8,
+    )
     _, law = _cross_law(w_)
     bands = []
     for name, after, energy, band, word in ((cl, cl1, Lx, low, "low"), (ch, ch1, Hx, high, "high")):
@@ -280,11 +380,14 @@ def eq14(sums: str = "weights") -> Derivation:
     both = w_(op.named, both, after, args=(gap1,))
     both = w_(op.fold, both, before, args=((1 - decay) * gap + 2 * drive * (Lx - Hx),), key="gap")
     w_.compare(
-        both, Eq(gap1, (1 - decay) * gap + drive * (Lx - Hx)), drive * (Lx - Hx), "[paper: Eq. 14]",
+        both,
+        Eq(gap1, (1 - decay) * gap + drive * (Lx - Hx)),
+        drive * (Lx - Hx),
+        "[paper: Eq. 14]",
         consequence="The gap between the crosses grows twice as fast as printed: t₀ of the Remark is twice too late, and"
         " so is j₀ in Eq. 21.",
         stays="The sign: the gap grows at every step because L_x > H_x, and once Δτ_l > Δτ_h this stays so.",
-    )  # fmt: skip
+    )
     return w_.done()
 
 
@@ -316,10 +419,13 @@ def band_energies(w_: Work, first_order: bool) -> tuple[Line, Line]:
 def eq15(sums: str = "weights") -> Derivation:
     """The change of the ratio in one step [paper: Eq. 15], [paper: Eq. 9]."""
     w_ = Work(
-        "eq15", "Change of the low-frequency ratio in one step",
+        "eq15",
+        "Change of the low-frequency ratio in one step",
         "τ^(t+1) − τ^(t) = η (Δτ_l τ_h − Δτ_h τ_l)/N^(t+1), also Theorem 1's display (Eq. 9)",
-        "[paper: Eq. 15]", sums=sums, worlds=BY_EQ8,
-    )  # fmt: skip
+        "[paper: Eq. 15]",
+        sums=sums,
+        worlds=BY_EQ8,
+    )
     low1, high1 = band_energies(w_, first_order=False)
     ratios = [w_.define(Eq(tl, L / (L + H))), w_.define(Eq(th, H / (L + H)))]
     change = w_.define(Eq(rise, L1 / (L1 + H1) - L / (L + H)), "the ratio after and before the step")
@@ -339,11 +445,14 @@ def eq15(sums: str = "weights") -> Derivation:
     )
     printed = drive * (cl * th - ch * tl) / N1
     w_.compare(
-        exact, Eq(rise, printed), (second - decay * drive * (cl * th - ch * tl)) / N1, "[paper: Eq. 9]",
+        exact,
+        Eq(rise, printed),
+        (second - decay * drive * (cl * th - ch * tl)) / N1,
+        "[paper: Eq. 9]",
         case="as the equality that Theorem 1 prints",
         consequence="Where Δτ_l τ_h is close to Δτ_h τ_l the sign of one step may differ from the printed bracket's.",
         stays="For τ(δ) < τ(x) the dropped term is positive: it only adds to the growth. To first order Eq. 9 is right.",
-    )  # fmt: skip
+    )
     law = w_(op.truncated, exact, args=(Integer(2), decay, drive), note="N^(t+1) kept whole, as printed", key="first")
     w_.compare(law, Eq(rise, printed), 0, "[paper: Eq. 15]", case="to first order")
 
@@ -354,9 +463,13 @@ def eq15(sums: str = "weights") -> Derivation:
         Eq(rise, numerator / denominator - L / (L + H)), "Eq. 15's first line: energies to first order", order=2
     )
     shares = w_(
-        op.fold, quotient, *ratios, args=(drive * (cl * th - ch * tl) / denominator,),
-        note="its second line, exactly", key="quotient",
-    )  # fmt: skip
+        op.fold,
+        quotient,
+        *ratios,
+        args=(drive * (cl * th - ch * tl) / denominator,),
+        note="its second line, exactly",
+        key="quotient",
+    )
     w_.compare(
         shares, Eq(rise, drive * (cl * th - ch * tl) / denominator), 0, "[paper: Eq. 15]", case="first to second line"
     )

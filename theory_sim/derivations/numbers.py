@@ -11,7 +11,20 @@ from typing import Any
 
 import numpy as np
 from sympy import (
-    Abs, Add, Basic, Eq, Indexed, IndexedBase, KroneckerDelta, Mul, Number, NumberSymbol, Pow, Sum, Symbol, conjugate,
+    Abs,
+    Add,
+    Basic,
+    Eq,
+    Indexed,
+    IndexedBase,
+    KroneckerDelta,
+    Mul,
+    Number,
+    NumberSymbol,
+    Pow,
+    Sum,
+    Symbol,
+    conjugate,
 )  # fmt: skip
 from sympy.core.function import AppliedUndef
 from sympy.core.numbers import ImaginaryUnit
@@ -25,14 +38,14 @@ PLAIN = {
 }  # fmt: skip
 
 
-class Unbound(KeyError):
+class UnboundError(KeyError):
     """The environment has no value for a symbol: the line speaks of something the run does not have."""
 
 
 def evaluate(expression: Basic, environment: Environment, ranges: Mapping[Symbol, np.ndarray] | None = None) -> Any:
     """Value of an expression; `ranges` gives free indices their values, each on an axis of its own (broadcast).
 
-    float or complex NumPy values. Raises Unbound.
+    float or complex NumPy values. Raises UnboundError.
     """
     bound = dict(ranges or {})
     return _value(expression, environment, bound)
@@ -44,21 +57,22 @@ def free_indices(expression: Basic) -> list[Symbol]:
 
 
 def residue(line: Eq, environment: Environment, limits: Mapping[str, tuple[int, int]]) -> tuple[float, float]:
-    """(largest |left - right|, largest of |left|, |right|) over all values of the free indices of an equation.
+    """(largest |left - right|, largest term of either side) over all values of the free indices of an equation.
 
-    limits: index name -> (first, last). Raises Unbound.
+    limits: index name -> (first, last). Raises UnboundError.
     """
     free = free_indices(line)
     ranges = {}
     for axis, v in enumerate(free):
         if v.name not in limits:
-            raise Unbound(v.name)
+            raise UnboundError(v.name)
         first, last = limits[v.name]
         shape = [1] * len(free)
         shape[axis] = -1
         ranges[v] = np.arange(first, last + 1).reshape(shape)
     left, right = (np.asarray(evaluate(side, environment, ranges)) for side in (line.lhs, line.rhs))
-    size = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    terms = [term for side in (line.lhs, line.rhs) for term in Add.make_args(side)]
+    size = max(float(np.abs(evaluate(term, environment, ranges)).max()) for term in terms)
     return float(np.abs(left - right).max()), size
 
 
@@ -70,14 +84,14 @@ def _value(e: Any, env: Environment, bound: dict[Symbol, Any]) -> Any:
     if isinstance(e, Indexed):
         name = str(e.base.label)
         if name not in env:
-            raise Unbound(name)
+            raise UnboundError(name)
         where = tuple(np.asarray(_value(j, env, bound)).astype(int) for j in e.indices)
         return np.asarray(env[name])[where]
     if isinstance(e, Symbol):
         if e in bound:
             return bound[e]
         if e.name not in env:
-            raise Unbound(e.name)
+            raise UnboundError(e.name)
         return env[e.name]
     if isinstance(e, Sum):
         return _sum(e, env, bound)
@@ -112,9 +126,9 @@ def _value(e: Any, env: Environment, bound: dict[Symbol, Any]) -> Any:
         return PLAIN[name](*values)
     if isinstance(e, AppliedUndef) or name in env:
         if name not in env:
-            raise Unbound(name)
+            raise UnboundError(name)
         return env[name](*values)
-    raise Unbound(name)
+    raise UnboundError(name)
 
 
 def _sum(e: Sum, env: Environment, bound: dict[Symbol, Any]) -> Any:
@@ -148,4 +162,4 @@ def _ranged(body: Basic, v: Symbol, first: int, last: int, env: Environment, bou
     return values.sum(axis=0)
 
 
-__all__ = ["Environment", "IndexedBase", "Unbound", "evaluate", "free_indices", "residue"]
+__all__ = ["Environment", "IndexedBase", "UnboundError", "evaluate", "free_indices", "residue"]

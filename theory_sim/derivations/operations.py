@@ -1,7 +1,7 @@
 """The named operations by which one line of a derivation follows from others.
 
 Each is a function of the lines it uses and of its arguments that returns the new line; `Operation` remembers the
-arguments, so that a line can be computed again. What does not follow raises `Refused`.
+arguments, so that a line can be computed again. What does not follow raises `RefusedError`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympy import (
-    Abs, Add, Basic, Derivative, Dummy, Eq, Expr, Ge, Gt, Indexed, Integer, KroneckerDelta, Le, Lt, Mul, Ne, Rel, Sum,
-    Symbol, Wild, cancel, collect, expand, factor, integrate, limit, oo, series, sympify, together,
+    Abs,
+    Add,
+    Basic,
+    Derivative,
+    Dummy,
+    Eq,
+    Expr,
+    Ge,
+    Gt,
+    Indexed,
+    Integer,
+    KroneckerDelta,
+    Le,
+    Lt,
+    Mul,
+    Ne,
+    Rel,
+    Sum,
+    Symbol,
+    Wild,
+    cancel,
+    collect,
+    expand,
+    factor,
+    integrate,
+    limit,
+    oo,
+    series,
+    sympify,
+    together,
 )  # fmt: skip
 
 from theory_sim.derivations.equality import identical, nonnegative, normal, positive
 from theory_sim.derivations.symbols import INDICES
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """A line does not follow from the lines and the operation it is said to follow from."""
 
 
@@ -35,13 +63,18 @@ class Operation:
     arguments: tuple[Any, ...] = ()
 
     def apply(self, lines: Lines) -> Basic:
-        """The new line. Raises Refused."""
+        """The new line. Raises RefusedError."""
         return self.function(lines, *self.arguments)
 
 
 def _need(condition: Any, message: str) -> None:
     if not condition:
-        raise Refused(message)
+        raise RefusedError(message)
+
+
+def _right(line: Rel, right: Any) -> Rel:
+    """The relation with another right side; never decided by SymPy."""
+    return line.func(line.lhs, right, evaluate=False)
 
 
 def _equation(line: Any) -> Eq:
@@ -105,7 +138,7 @@ def insert(lines: Lines) -> Basic:
     for rule in rules:
         changed = insert_into(changed, _equation(rule))
     _need(changed != (line.rhs if isinstance(line, Rel) else line), f"nothing to insert into {line}")
-    return line.func(line.lhs, changed) if isinstance(line, Rel) else changed
+    return _right(line, changed) if isinstance(line, Rel) else changed
 
 
 def insert_left(lines: Lines) -> Basic:
@@ -115,7 +148,7 @@ def insert_left(lines: Lines) -> Basic:
     for rule in rules:
         changed = insert_into(changed, _equation(rule))
     _need(changed != line.lhs, f"nothing to insert into {line.lhs}")
-    return line.func(changed, line.rhs)
+    return line.func(changed, line.rhs, evaluate=False)
 
 
 def fold(lines: Lines, right: Expr) -> Basic:
@@ -125,14 +158,15 @@ def fold(lines: Lines, right: Expr) -> Basic:
     for rule in rules:
         back, whole = insert_into(back, _equation(rule)), insert_into(whole, rule)
     _need(identical(back, whole), f"{right} is not {line.rhs} by the definitions")
-    return line.func(line.lhs, sympify(right))
+    return _right(line, sympify(right))
 
 
 def specialise(lines: Lines, *equalities: Eq) -> Basic:
-    """Give symbols or indices a special value."""
-    values = {e.lhs: e.rhs for e in equalities}
+    """Give symbols or indices special values, one after the other."""
     (line,) = lines
-    return line.xreplace(values)
+    for e in equalities:
+        line = line.xreplace({e.lhs: e.rhs})
+    return line
 
 
 # Rewriting: the value stays ---------------------------------------------------------------------------------------------
@@ -143,13 +177,13 @@ def rewrite(lines: Lines, right: Expr) -> Basic:
     (line,) = lines
     old = line.rhs if isinstance(line, Rel) else line
     _need(identical(old, sympify(right)), f"{right} is not equal to {old}")
-    return line.func(line.lhs, sympify(right)) if isinstance(line, Rel) else sympify(right)
+    return _right(line, sympify(right)) if isinstance(line, Rel) else sympify(right)
 
 
 def expanded(lines: Lines) -> Basic:
     """Multiply out; sums are split and constants pulled in front."""
     (line,) = lines
-    return line.func(line.lhs, spread(line.rhs))
+    return _right(line, spread(line.rhs))
 
 
 def spread(e: Expr) -> Expr:
@@ -172,19 +206,19 @@ def _spread_sum(total: Sum) -> Expr:
 def collected(lines: Lines, *symbols: Expr) -> Basic:
     """Order by powers of the symbols."""
     (line,) = lines
-    return line.func(line.lhs, collect(expand(line.rhs), symbols))
+    return _right(line, collect(expand(line.rhs), symbols))
 
 
 def factored(lines: Lines) -> Basic:
     """Factor."""
     (line,) = lines
-    return line.func(line.lhs, factor(line.rhs))
+    return _right(line, factor(line.rhs))
 
 
 def combined(lines: Lines) -> Basic:
     """Common denominator, common factors cancelled."""
     (line,) = lines
-    return line.func(line.lhs, cancel(together(line.rhs)))
+    return _right(line, cancel(together(line.rhs)))
 
 
 # Equations ------------------------------------------------------------------------------------------------------------
@@ -211,7 +245,7 @@ def multiplied(lines: Lines, factor_: Expr) -> Basic:
     """Both sides times a factor; an inequality needs a positive one."""
     (line,) = lines
     _need(isinstance(line, Eq) or positive(factor_), f"{factor_} is not known to be positive")
-    return line.func(expand(line.lhs * factor_), expand(line.rhs * factor_))
+    return line.func(expand(line.lhs * factor_), expand(line.rhs * factor_), evaluate=False)
 
 
 def named(lines: Lines, name: Expr) -> Basic:
@@ -220,7 +254,7 @@ def named(lines: Lines, name: Expr) -> Basic:
     definition = _equation(definition)
     _need(definition.lhs == name, f"{definition} does not define {name}")
     _need(identical(insert_into(definition.rhs, definition), line.lhs), f"{name} is not {line.lhs}")
-    return line.func(name, line.rhs)
+    return line.func(name, line.rhs, evaluate=False)
 
 
 def summed(lines: Lines, factor_: Expr, v: Symbol, low: Expr, high: Expr) -> Basic:
@@ -275,7 +309,7 @@ def collapse(e: Expr) -> Expr:
 def truncated(lines: Lines, order: Integer, *small: Expr) -> Basic:
     """Drop what is of the given order or higher in the small quantities together (Taylor's series)."""
     (line,) = lines
-    return line.func(line.lhs, taylor(line.rhs, int(order), small))
+    return _right(line, taylor(line.rhs, int(order), small))
 
 
 def taylor(e: Expr, order: int, small: tuple[Expr, ...]) -> Expr:
@@ -297,7 +331,7 @@ def _at_zero(e: Expr, h: Symbol) -> Expr:
 def expanded_in(lines: Lines, variable: Symbol, order: Integer) -> Basic:
     """Power series of the right side in a variable at 0, what is of the given order or higher dropped."""
     (line,) = lines
-    return line.func(line.lhs, series(line.rhs, variable, 0, int(order)).removeO())
+    return _right(line, series(line.rhs, variable, 0, int(order)).removeO())
 
 
 def averaged(lines: Lines, name: Expr, variable: Symbol, low: Expr, high: Expr) -> Basic:
@@ -347,14 +381,15 @@ def bounded(lines: Lines, bound: Expr) -> Basic:
 def equivalent(lines: Lines, condition: Rel) -> Basic:
     """An inequality between the left side and 0 in another form: both differ by a positive factor.
 
-    The line says left = right; `condition` is one on the right side, a > b, >=, <, <=: its difference a - b times a
-    positive factor must be the right side.
+    The line says left = right, and right > 0 (or >= 0, if the condition has = in it) is in question; the larger side of
+    `condition` minus its smaller one, times a positive factor, must be the right side.
     """
     line = lines[0]
-    ratio = cancel(together(line.rhs / (condition.lhs - condition.rhs)))
+    apart = condition.gts - condition.lts
+    ratio = cancel(together(line.rhs / apart))
     for rule in lines[1:]:
         ratio = cancel(together(insert_into(ratio, rule)))
-    _need(positive(ratio), f"{line.rhs} is not a positive multiple of {condition.lhs - condition.rhs}")
+    _need(positive(ratio), f"{line.rhs} is not a positive multiple of {apart}")
     return condition
 
 
@@ -378,5 +413,5 @@ def induct(lines: Lines, claim: Eq, index: Symbol) -> Basic:
 
 
 __all__ = [
-    "Abs", "Derivative", "Ne", "Operation", "Refused", "oo",
+    "Abs", "Derivative", "Ne", "Operation", "RefusedError", "oo",
 ]  # fmt: skip

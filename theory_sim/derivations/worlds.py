@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Eq, Rel
 
-from theory_sim.attacks import fgm
+from theory_sim.attacks import fgm, loss_gradient, pgd
 from theory_sim.derivations.derivation import Derivation, Line
-from theory_sim.derivations.numbers import Environment, Unbound, evaluate, free_indices, residue
+from theory_sim.derivations.measured import Measured
+from theory_sim.derivations.numbers import Environment, UnboundError, evaluate, free_indices, residue
 from theory_sim.descent import Trajectory, run
 from theory_sim.errors import require
 from theory_sim.inputs import power_law_signal
 from theory_sim.network import Activation, Network, sample_network
-from theory_sim.spectrum import Band, parse_convention
+from theory_sim.spectrum import Band, log_spectrum, parse_convention
 from theory_sim.training import Training
 
 Array = NDArray[np.float64]
@@ -91,7 +92,7 @@ def spectral_numbers(g: NDArray, x: NDArray, drive: NDArray, decay: NDArray, ban
         "drives": drive, "decays": decay, "P": product, "Q": accumulated, "ght": gh, "Lt": low, "Ht": high, "clt": cl,
         "cht": ch, "gapt": gaps, "taut": tau, "qt": q, "q": q[3], "q1": q[4], "tau_q": tau[3], "tau_q1": tau[4],
         "p0": p[0], "p1": p[1], "p2": p[2], "B": p[0] + p[1] * (q[3] + q[4]) + p[2] * q[3] * q[4],
-        "uh": ratio, "Rt": np.abs(ratio), "Ct": np.cos(np.angle(ratio)), "lift": tau[4] - tau[3],
+        "R": np.abs(ratio[0]), "R2t": np.abs(ratio) ** 2, "lift": tau[4] - tau[3],
         "N_q": (low + high)[3] / product[3] ** 2, "N_q1": (low + high)[4] / product[4] ** 2,
         "below": lx / (lx + hx) * (low + high)[3] / product[3] ** 2 - low[3] / product[3] ** 2,
     }  # fmt: skip
@@ -124,7 +125,7 @@ def training_world(trajectory: Trajectory, band: Band) -> World:
         "rate": padded(eta * outer * tr.input_norm2 * residual[0] * curved),
         "rho": eta * trajectory.active_norm2[0] * tr.input_norm2,
         "W1": padded(net.weights - np.outer(shift, x)), "s1": padded(s[1]), "f1": trajectory.output[1],
-        "ell1": residual[1], "dW": np.vstack([np.zeros_like(x), np.outer(active, x)]), "ellt": residual,
+        "ell1": residual[1], "weight_slope": np.vstack([np.zeros_like(x), np.outer(active, x)]), "ellt": residual,
         "kernel": trajectory.active_norm2[0] * tr.input_norm2,
         "dkernel": 2 * (active @ active) * x + 2 * tr.input_norm2 * (pull @ net.weights),
         "epsilon": RADIUS, "norm_g": float(np.linalg.norm(trajectory.input_gradient[0])), "FGM": delta,
@@ -180,6 +181,101 @@ def _outer(scale: float, convention: str) -> World:
     return {**env, "outer1": padded(outer), "g1": g1}, limits
 
 
+@lru_cache(maxsize=64)
+def _attack(name: str, scale: float, convention: str) -> World:
+    """A step of the attack from a random perturbation δ, in the linear region; `scale` shrinks δ."""
+    band = Band((DIM,), CUTOFF, parse_convention(convention))
+    tr = explicit_run(name, 1.0, 0.1).training
+    net, x, rng = tr.network, tr.x, np.random.default_rng(35)
+    direction = rng.standard_normal(DIM)
+    delta = scale * 0.5 * direction * np.min(np.abs(net.preactivation(x)) / np.abs(net.weights @ direction))
+    size = 0.01
+    path = pgd(net, x, tr.label, radius=10.0, step_size=size, n_steps=1, start=delta)
+    require(name != "relu" or not path.region_left[0], "the attack leaves the linear region")
+    s, moved, g = net.preactivation(x), net.preactivation(x + delta), net.input_gradient(x)
+    output, kappa, kappa1 = float(net.output(x)), delta / size, path.unprojected[0] / size
+    kh, kh1, gh = band.transform(kappa), band.transform(kappa1), band.transform(g)
+    (lk, hk), (lk1, hk1), (lg, hg) = (band.energies(v) for v in (kh, kh1, gh))
+    crosses, crosses1 = (2 * np.array(band.crosses(v, gh)) for v in (kh, kh1))
+    act, bend = net.activation, net.outer * net.activation.curvature(s)
+    gain = output - tr.label + float(delta @ g)
+    env = {
+        "m": net.width, "d": DIM, "kc": CUTOFF, "K": (DIM - 1) // 2, "w": band.weights, "sigma": act.value,
+        "slope": act.slope, "curvature": act.curvature, "W": padded(net.weights), "a": padded(net.outer), "x": x,
+        "s": padded(s), "sd": padded(moved), "g": g, "f": output, "y": tr.label, "ell": output - tr.label,
+        "fd": float(net.output(x + delta)), "delta": delta, "xi": size, "dg": float(delta @ g), "beta": gain,
+        "grad1": loss_gradient(net, x + delta, tr.label), "kappa": kappa, "kappa1": kappa1,
+        "curve_d": (bend * (net.weights @ delta)) @ net.weights, "kh": kh, "kh1": kh1, "gh": gh, "Ka": np.abs(kh),
+        "G": np.abs(gh), "chi": np.angle(kh), "phi": np.angle(gh), "Dpk": np.angle(gh) - np.angle(kh),
+        "E1": np.abs(kh1) ** 2, "Lk": lk, "Hk": hk, "Lk1": lk1, "Hk1": hk1, "Nk1": lk1 + hk1, "Lg": lg, "Hg": hg,
+        "cl2": crosses[0], "ch2": crosses[1], "cl2n": crosses1[0], "ch2n": crosses1[1],
+        "gap_k": crosses[0] - crosses[1], "gap_k1": crosses1[0] - crosses1[1],
+        "tkl": lk / (lk + hk), "tkh": hk / (lk + hk), "rise_k": lk1 / (lk1 + hk1) - lk / (lk + hk),
+    }  # fmt: skip
+    top = (DIM - 1) // 2
+    limits = {"r": (1, net.width), "mu": (0, DIM - 1), "nu": (0, DIM - 1), "k": (0, top), "kp": (0, top)}
+    return env, limits
+
+
+def _projection(scale: float, convention: str) -> World:
+    """A step of the attack that is projected onto its ball."""
+    tr = explicit_run("relu", 1.0, 0.1).training
+    net, x, radius, size = tr.network, tr.x, 0.01, 0.05
+    g, rng = net.input_gradient(x), np.random.default_rng(36)
+    start = rng.standard_normal(DIM)
+    start *= 0.9 * radius / np.linalg.norm(start)
+    path = pgd(net, x, tr.label, radius=radius, step_size=size, n_steps=1, start=start)
+    require(not path.region_left[-1], "the attack leaves the linear region")
+    v, p, z, h = path.unprojected[0], path.delta[1], start, 0.37
+    nearer = float(np.sum((v - p - h * (z - p)) ** 2) - np.sum((v - p) ** 2))
+    env = {
+        "nearer": nearer, "h": h, "away": float((v - p) @ (z - p)), "span": float(np.sum((z - p) ** 2)), "xi": size,
+        "beta": path.gain[0], "along": float(g @ (p - start)), "step2": float(np.sum((p - start) ** 2)),
+        "dbeta": path.gain[1] - path.gain[0],
+    }  # fmt: skip
+    return env, {}
+
+
+def _power_law(scale: float, convention: str) -> World:
+    from theory_sim.inputs.power_law import eq2_margin, power_law_amplitudes
+
+    power = power_law_amplitudes(33, 1.5, 0.5) ** 2
+    env = {
+        "alpha": 1.5, "alpha0": 0.5, "kc": 4, "eq2_room": eq2_margin(33, 1.5, 0.5, 4), "tail": float(power[5:].sum()),
+        "room1": float(1 / np.arange(2, 10**6) ** 2 @ np.ones(10**6 - 2)) + 1e-6, "zeta": lambda n: np.pi**2 / 6,
+    }  # fmt: skip
+    return env, {}
+
+
+def _log_spectrum(scale: float, convention: str) -> World:
+    """Spectra of x and x + δ, all bins at once."""
+    rng = np.random.default_rng(37)
+    band = Band((DIM,), CUTOFF)
+    xh, dh = band.transform(rng.standard_normal(DIM)), 0.05 * scale * band.transform(rng.standard_normal(DIM))
+    change = (log_spectrum(xh + dh) - log_spectrum(xh)) / 20
+    env = {
+        "ratio": np.abs(dh / xh), "angle": np.angle(dh / xh), "log_change": change, "log_size": np.abs(change),
+        "spectrum_change": 20 * np.abs(change),
+    }  # fmt: skip
+    return env, {}
+
+
+def _wide(scale: float, convention: str) -> World:
+    """Means over one Gaussian unit by quadrature, and Stein's identity through them."""
+    from theory_sim.derivations.infinite_width import DIM as WIDE_DIM
+    from theory_sim.derivations.infinite_width import means
+
+    variance, ss = 0.7, np.linspace(-1.5, 1.2, 7)
+    x = np.random.default_rng(40).standard_normal(WIDE_DIM)
+    x2 = float(x @ x)
+    found, density = means(variance), np.exp(-(ss**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    env = {
+        **found, "ss": ss, "s_var": variance, "density": density,
+        "mean_dp": -found["mean_dh"], "x": x, "x2": x2, "v_w": variance / x2, "mean_hw": x * found["mean_hs"] / x2,
+    }  # fmt: skip
+    return env, {"nu": (0, WIDE_DIM - 1)}
+
+
 WORLDS: dict[str, Callable[[float, str], World]] = {
     "relu": _world("relu", 1.0),
     "relu f<y": _world("relu", -1.0),
@@ -187,28 +283,13 @@ WORLDS: dict[str, Callable[[float, str], World]] = {
     "eq8": _eq8,
     "activation": _activation,
     "outer": _outer,
+    "attack": lambda scale, convention: _attack("relu", scale, convention),
+    "attack smooth": lambda scale, convention: _attack("softplus", scale, convention),
+    "projection": _projection,
+    "wide": _wide,
+    "power law": _power_law,
+    "log spectrum": _log_spectrum,
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One comparison with numbers.
-
-    what: in words; value: error or slope found; allowed: its bound, or (low, high); holds; control: value of a
-    deliberate mistake, None if there is none.
-    """
-
-    what: str
-    value: float
-    allowed: tuple[float, float]
-    control: float | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Inside of what is allowed, and the deliberate mistake is not."""
-        low, high = self.allowed
-        caught = self.control is None or not low <= self.control <= high
-        return low <= self.value <= high and caught
 
 
 @dataclass(frozen=True)
@@ -234,7 +315,7 @@ def check_line(line: Line, sums: str) -> list[LineCheck]:
         for convention in conventions_of(sums):
             try:
                 out.append(_check_in(line, name, convention))
-            except Unbound:
+            except UnboundError:
                 break
     return out
 
@@ -260,7 +341,7 @@ def _check_relation(line: Line, name: str, convention: str) -> LineCheck:
     """An inequality: how far on the right side of it (relative), over all values of its free indices."""
     relation: Any = line.expression
     if not isinstance(relation, Rel):
-        raise Unbound("not a relation")
+        raise UnboundError("not a relation")
     env, limits = WORLDS[name](1.0, convention)
     free = free_indices(relation)
     shapes = [[-1 if a == b else 1 for b in range(len(free))] for a in range(len(free))]
