@@ -31,6 +31,7 @@ ATTACKERS = ("blind", "aware")
 # What the paper reports of its own network [paper: Section 4.3]: cut-off -> accuracy.
 PAPER = {("", "none"): 0.9303, ("12", "none"): 0.817, ("12", "blind"): 0.517}
 PAPER_CUTOFF = "12"
+CUTOFFS = tuple(float(cutoff) for cutoff in range(1, 23))  # of the figure
 
 STATEMENT = (
     "A low-pass filter before a normally trained network improves its robustness: as the cut-off grows from 1 to 22, "
@@ -224,19 +225,20 @@ def run(context: Context) -> Finding:
         "linf": Attack(seed=context.seed),
         "l2": Attack("l2", radius=0.5, step_size=0.1, seed=context.seed),
     }
-    cutoffs = tuple(float(cutoff) for cutoff in range(1, 23))
     few: tuple[float, ...] = context.pick((12.0,), (6.0, 9.0, 12.0, 15.0, 18.0))
     aware = {
-        ("linf", "disc"): context.pick((4.0, 8.0, 12.0, 16.0, 20.0), cutoffs), ("l2", "disc"): few,
+        ("linf", "disc"): context.pick((4.0, 8.0, 12.0, 16.0, 20.0), CUTOFFS), ("l2", "disc"): few,
         ("linf", "square"): few,
     }  # fmt: skip
-    settings = Settings(cutoffs, attacks, masks=("disc", "square"), aware_early_stop=True, aware_cutoffs=aware)
-    report = context.report("fig6: gradients of images")
-    rows = measure(net, images, labels, settings, context.out, known, report)
+    settings = Settings(CUTOFFS, attacks, masks=("disc", "square"), aware_early_stop=True, aware_cutoffs=aware)
+    rows = measure(net, images, labels, settings, context.out, known, context.report("fig6: gradients of images"))
     with_clip = replace(
         settings, attacks={"linf": attacks["linf"]}, masks=("disc",), clip=True, aware_cutoffs={("linf", "disc"): few}
     )
-    clipped = measure(net, images, labels, with_clip, context.out, known, report, "fig6-clipped")
+    clipped = measure(
+        net, images, labels, with_clip, context.out, known, context.report("fig6, clipped: gradients of images"),
+        "fig6-clipped",
+    )  # fmt: skip
     parameters = {
         "attacks": {norm: asdict(attack) for norm, attack in attacks.items()},
         "norm of the attack (paper: not said)": "linf", "mask (paper: not said)": "disc, |k| <= cut-off",

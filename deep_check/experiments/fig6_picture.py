@@ -54,7 +54,7 @@ def draw(panels: Sequence[Panel], title: str) -> Figure:
             place.set_xlabel("cut-off of the filter (cycles per image)")
         for line in places:
             line[0].set_ylabel("accuracy")
-        figure.legend(*places[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+        figure.legend(*places[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=2 * columns)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 

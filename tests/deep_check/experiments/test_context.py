@@ -9,7 +9,7 @@ import pytest
 
 from deep_check.experiments import registry
 from deep_check.experiments.context import Context, MissingError
-from deep_check.resnet import ResNet
+from tests.deep_check.experiments.accuracies import small_files
 from tests.deep_check.training.test_trainer import TEST
 from theory_sim.errors import InputError
 
@@ -17,10 +17,8 @@ from theory_sim.errors import InputError
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     """A small network as the normal one, and a test batch of 40 images."""
-    ResNet(8, "cpu", seed=1).save(tmp_path / "net.safetensors")
-    records = zip(TEST.images, TEST.labels, strict=True)
-    (tmp_path / "test_batch.bin").write_bytes(b"".join(bytes([label]) + image.tobytes() for image, label in records))
-    weights = {"normal": tmp_path / "net.safetensors", "mse": tmp_path / "nowhere.npz"}
+    net, _ = small_files(tmp_path)
+    weights = {"normal": net, "mse": tmp_path / "nowhere.npz"}
     return Context(tmp_path, tmp_path, "quick", "cpu", partial=True, weights=weights)
 
 

@@ -5,29 +5,27 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from deep_check import models
 from deep_check.attacks import Attack
 from deep_check.cli import main
 from deep_check.experiments import fig6
 from deep_check.experiments.options import number, numbers, words
 from deep_check.resnet import ResNet
+from tests.deep_check.experiments.accuracies import small_files
 from tests.deep_check.test_real_weights import BESIDE
-from tests.deep_check.training.test_trainer import TEST
 from theory_sim.errors import InputError
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """Weights of a small network, and a test batch of 40 images."""
-    ResNet(8, "cpu", seed=1).save(tmp_path / "net.safetensors")
-    records = zip(TEST.images, TEST.labels, strict=True)
-    (tmp_path / "test_batch.bin").write_bytes(b"".join(bytes([label]) + image.tobytes() for image, label in records))
-    return tmp_path / "net.safetensors", tmp_path
+    return small_files(tmp_path)
 
 
 def command(files: tuple[Path, Path], out: Path, *more: str) -> list[str]:
@@ -58,6 +56,11 @@ def test_rows_are_those_asked_for(files: tuple[Path, Path], tmp_path: Path) -> N
     for name in ("fig6.png", "fig6.pdf", "fig6.json"):
         assert (out / name).stat().st_size > 100
     assert json.loads((out / "fig6.json").read_text())["identity"]["attacks"]["linf"]["steps"] == 2
+    manifest = json.loads((out / "filter.manifest.json").read_text())
+    assert manifest["configuration"]["attacks"]["l2"]["radius"] == 0.5
+    assert manifest["data"]["n"] == 40
+    assert manifest["weights"]["normal"]["file"] == "net.safetensors"
+    assert {"seed", "versions", "hardware", "commit", "seconds"} <= set(manifest)
 
 
 def test_goes_on_where_it_was_and_ends_in_the_same_rows(
@@ -123,6 +126,37 @@ def test_mistakes_are_one_line(
     assert told.startswith("error: ")
     assert told.count("\n") == 1
     assert words in told
+
+
+def test_the_shipped_network_is_the_default(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = command(files, tmp_path / "out")
+    del arguments[arguments.index("--weights") : arguments.index("--weights") + 2]
+    monkeypatch.setattr(models, "FOLDER", tmp_path / "models")
+    assert main(arguments) == 2
+    assert "no normal network comes with this installation" in capsys.readouterr().err
+    (tmp_path / "models").mkdir()
+    files[0].rename(tmp_path / "models" / "normal.safetensors")
+    assert main(arguments) == 0
+    assert len(table(tmp_path / "out")) == 8
+
+
+def test_the_aware_attacker_at_some_cutoffs_only(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """Settings of the figure: some cut-offs, and an attacker who stops once an image is fooled is not weaker."""
+    from deep_check.data import read_test_images
+
+    net = ResNet.from_file(files[0], "cpu")
+    images, labels, _ = read_test_images(files[1], partial=True)
+    settings = fig6.Settings((4.0, 12.0), {"linf": Attack(steps=3)}, aware_cutoffs={("linf", "disc"): (12.0,)})
+    told: list[tuple[int, int]] = []
+    rows = fig6.measure(net, images, labels, settings, tmp_path, {}, lambda *counts: told.append(counts), "some")
+    assert [row["cutoff"] for row in rows if row["attacker"] == "aware"] == ["12"]
+    assert (tmp_path / "some.csv").exists()
+    assert told[-1] == (2 * 3 * 40, 2 * 3 * 40)  # one blind attack, one aware
+    stopping = replace(settings, aware_early_stop=True)
+    found = fig6.measure(net, images, labels, stopping, tmp_path, {}, name="stopping")
+    assert float(found[-1]["accuracy"]) <= float(rows[-1]["accuracy"])
 
 
 def test_numbers_and_words_of_the_command_line() -> None:

@@ -1,0 +1,171 @@
+"""`figures` on a small network and images: files, resumption, what is skipped, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deep_check import models
+from deep_check.attacks import Attack
+from deep_check.cli import main
+from deep_check.experiments import fig6, registry, table_accuracy
+from deep_check.experiments.context import Context
+from deep_check.experiments.results import VERDICTS, read_results
+from deep_check.resnet import ResNet
+from tests.deep_check.experiments.accuracies import small_files
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A small network and images; two attack steps; nothing is shipped."""
+    monkeypatch.setattr(models, "FOLDER", tmp_path / "nothing")
+    brief = lambda *arguments, **changes: replace(Attack(*arguments, **changes), steps=2)  # noqa: E731
+    monkeypatch.setattr(fig6, "Attack", brief)
+    monkeypatch.setattr(table_accuracy, "Attack", brief)
+    monkeypatch.setattr(fig6, "CUTOFFS", (1.0, 12.0, 22.0))
+    return small_files(tmp_path)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take longer than all the rest: files with a word in them instead."""
+
+    def save(context: Context, name: str, figure: Any) -> tuple[str, ...]:
+        names = (f"{name}.png", f"{name}.pdf")
+        for target in names:
+            (context.out / target).write_text("picture")
+        return names
+
+    monkeypatch.setattr(Context, "save_pictures", save)
+
+
+def command(files: tuple[Path, Path], out: Path, *more: str, only: str = "fig6") -> list[str]:
+    weights, data = files
+    base = ["figures", "--only", only, "--weights", str(weights), "--data", str(data), "--out", str(out)]
+    return [*base, "--partial", "--device", "cpu", "--quiet", *more]
+
+
+def test_leaves_pictures_numbers_rows_and_a_manifest(files: tuple[Path, Path], tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.npz"
+    ResNet(8, "cpu", seed=2).save(other)
+    assert main(command(files, out, "--weights", f"adversarial={other}", only="table_accuracy,fig6")) == 0
+    rows = read_results(out / "results.json")
+    assert [row.claim for row in rows] == ["fig6", "table_accuracy"]
+    for row in rows:
+        assert row.verdict in VERDICTS
+        assert row.data["n"] == row.n == 40
+        assert row.weights["normal"]["file"] == "net.safetensors"
+        assert row.identity["scale"] == "quick"
+        assert row.provenance["device"] == "cpu"
+        assert row.provenance["commit"]
+        assert all((out / name).stat().st_size > 1000 for name in row.pictures)
+    assert set(rows[1].weights) == {"normal", "adversarial"}
+    lines = list(csv.DictReader((out / "table_accuracy.csv").read_text().splitlines()))
+    assert len(lines) == 2 * len(table_accuracy.CELLS)
+    manifest = json.loads((out / "figures.manifest.json").read_text())
+    assert {"configuration", "seed", "versions", "hardware", "commit", "data", "weights", "files"} <= set(manifest)
+    assert manifest["data"]["digest"] == rows[0].data["digest"]
+    for name in manifest["files"]:
+        assert (out / name).is_file()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_goes_on_and_measures_nothing_twice(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(command(files, whole)) == 0
+    run, calls = fig6.run_attack, []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr(fig6, "run_attack", interrupted)
+    assert main(command(files, cut)) == 130
+    assert not (cut / "results.json").exists()
+    assert main(command(files, cut)) == 0
+    assert (cut / "fig6.csv").read_bytes() == (whole / "fig6.csv").read_bytes()
+    again = read_results(cut / "results.json")
+    assert again[0].measured == read_results(whole / "results.json")[0].measured
+    done = len(calls)
+    capsys.readouterr()
+    assert main(command(files, cut)) == 0
+    assert len(calls) == done
+    assert "(measured before)" in capsys.readouterr().out
+    (cut / "fig6.png").unlink()
+    assert main(command(files, cut)) == 0  # drawn again, from the rows that are there
+    assert len(calls) == done
+    assert (cut / "fig6.png").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_missing_is_skipped_in_one_line(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(files, tmp_path / "out", only="fig6,table_accuracy")) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "skipped: " in line]
+    assert len(lines) == 1
+    assert "table_accuracy: skipped: no weights of the adversarial network" in lines[0]
+    assert main(command(files, tmp_path / "none", only="table_accuracy")) == 2
+    assert "nothing could be measured" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_holds_one_runs_results(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(command(files, out)) == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    five = tmp_path / "five.npz"
+    ResNet(8, "cpu", seed=5).save(five)
+    for more, words in (
+        (["--scale", "paper"], "scale quick there, paper asked for"),
+        (["--seed", "1"], "seed 0 there, 1 asked for"),
+    ):
+        capsys.readouterr()
+        assert main(command(files, out, *more)) == 2
+        assert words in capsys.readouterr().err
+    assert main(command((five, files[1]), out)) == 2
+    assert "weights of normal" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("more", "only", "words"),
+    [
+        ((), "fig66", "unknown experiment 'fig66': allowed are ids of figures, near: fig6"),
+        (("--scale", "huge"), "fig6", "scale 'huge': allowed are quick, paper"),
+        (("--weights", "best=x.npz"), "fig6", "--weights best=x.npz: allowed is ROLE=FILE"),
+        (("--weights", "normal=x.npz"), "fig6", "each role once"),
+        (("--weights", "mse=nowhere.npz"), "fig6", "no such weights file: nowhere.npz"),
+        (("--seed", "-1"), "fig6", "seed -1"),
+        (("--device", "tpu"), "fig6", "tpu"),
+    ],
+)
+def test_mistakes_are_one_line(
+    files: tuple[Path, Path], tmp_path: Path, more: tuple[str, ...], only: str, words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(command(files, tmp_path / "out", *more, only=only)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert words in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_experiment_says_what_it_needs() -> None:
+    for experiment in registry.choose(None):
+        assert experiment.needs
+        assert set(experiment.needs) <= set(models.ROLES)
+        assert len(experiment.code) == 16
+        assert callable(experiment.run)
