@@ -80,4 +80,5 @@ TOLERANCES = {
     "random_phases_real": Tolerance(
         0.03, "phases of real perturbations are not quite random; 0.4 % measured on 64 images"
     ),
+    "steps_cuda": Tolerance(2e-4, "change by three steps of training, CPU beside GPU: it is some 1e-2 of the weights"),
 }

@@ -36,14 +36,15 @@ def judge(claim: str, statement: str, tested: str, measurement: Measurement) -> 
         return int(log_difference.is_higher(measurement, name).sum())
 
     own = share("images whose difference is larger in the high band", count("attacked"), n)
-    noise = share("the same of random signs in place of δ", count("noise"), n)
+    noise = share("the same of noise in place of δ", count("noise"), n)
     half = above_half(own)
     first = measurement.found.first_fooled
     low, high = band_means(measurement.differences["attacked"].measured[first], settings.cutoff, settings.mask)
+    why = ": it follows from the spectra of images" if noise.value > 0.5 else ""
     conclusion = (
         f"The log-spectrum difference is larger at |k| > {settings.cutoff:g} than below for {own.value:.1%} of {n:,} "
-        f"images ({high:.1f} against {low:.1f} for the one shown), and for {noise.value:.1%} of them with random signs "
-        f"in place of δ: it follows from the images' own spectra."
+        f"images ({high:.1f} against {low:.1f} for the one shown), and for {noise.value:.1%} of them with noise in "
+        f"place of δ{why}."
     )
     effects = (Effect("norm of the attack", settings.other.norm, share(own.name, count("other"), n)),)
     return Finding(

@@ -96,7 +96,7 @@ def beside(measurement: Measurement) -> tuple[Measured, ...]:
     control = _high_minus_low(measurement.differences["noise"].measured, settings.cutoff, settings)
     small = found.first_order < 20 * SMALL
     return (
-        Measured("the same of random signs in place of δ", control.value, control.low, control.high, control.n,
+        Measured("the same of noise in place of δ", control.value, control.low, control.high, control.n,
                  unit="20 ln"),
         share("images whose difference is larger in the high band", int(is_higher(measurement, "attacked").sum()),
               measurement.n),
@@ -147,10 +147,12 @@ def conclusion(measurement: Measurement) -> str:
     )
     found = measurement.differences["attacked"]
     ours, printed = (_quotients(found, law).mean() for law in (found.random_phase, found.in_phase))
+    alike = other_high - other_low > (high - low) / 2 > 0
+    why = "so that it shows where images are weak rather than where δ is" if alike else "so that δ decides where it is"
     return (
-        f"The log-spectrum difference is {low:.1f} at |k| <= {cutoff:g} and {high:.1f} beyond; with random signs in "
-        f"place of δ it is {other_low:.1f} and {other_high:.1f}, so that it shows where images are weak rather than "
-        f"where δ is. It is {printed:.2f} of Eq. 3's 20 ln(1+ρ), and {ours:.2f} of its mean over random phases."
+        f"The log-spectrum difference is {low:.1f} at |k| <= {cutoff:g} and {high:.1f} beyond; with noise in place of "
+        f"δ it is {other_low:.1f} and {other_high:.1f}, {why}. "
+        f"It is {printed:.2f} of Eq. 3's 20 ln(1+ρ), and {ours:.2f} of its mean over random phases."
     )
 
 

@@ -163,7 +163,7 @@ def classes(net: Target, images: Array) -> NDArray[np.int64]:
 def _read(path: Path, identity: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, NDArray[Any]] | None:
     """What was kept, None where there is nothing, or nothing of use: then it is made again."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if json.loads(str(archive["identity"])) != json.loads(json.dumps(identity)):
                 return None
             kept = {name: archive[name] for name in ("adversarial", "before", "after")}

@@ -85,8 +85,9 @@ def spectrum(
         rows = [_row(context, role, experiment, settings, results, there.get(experiment.id)) for experiment in chosen]
     for row in rows:
         typer.echo(f"{row.claim}: {row.verdict} (n = {row.n:,}). {row.conclusion}")
+    configuration = {"trained": role, "weights": file, "data": context.data, "partial": partial}
     write_manifest(
-        out, "spectrum", {**_asked(settings), "trained": role, "weights": file, "data": context.data, "partial": partial},
+        out, "spectrum", {**_asked(settings), **configuration},
         seed=seed, data=context.data_facts, weights=context.weights_facts([role]), device=context.device,
         seconds=time.monotonic() - begun, files=[results.name, *(name for row in rows for name in row.pictures)],
     )  # fmt: skip
@@ -121,19 +122,17 @@ def _row(context: Context, role: str, experiment: Experiment, settings: Settings
         different = [name for name, value in asked.items() if kept.identity.get(name) != value]
         require(
             not different,
-            f"{results} has {experiment.id} of another measurement (other {', '.join(different)}): allowed is the same, "
-            f"or another --out",
+            f"{results} has {experiment.id} of another measurement (other {', '.join(different)}): allowed is the "
+            f"same, or another --out",
         )
         same = kept.identity.get("code") == experiment.code
         if same and all((results.parent / name).is_file() for name in kept.pictures):
             return kept
     started = time.monotonic()
     row = import_module(experiment.module).run(context, settings)
-    seconds = round(time.monotonic() - started, 1)
-    row = replace(
-        row, weights=context.weights_facts([role]), data=context.data_facts, identity={**asked, "code": experiment.code},
-        provenance={**provenance(), "device": context.device, "seconds": seconds},
-    )  # fmt: skip
+    made = {**provenance(), "device": context.device, "seconds": round(time.monotonic() - started, 1)}
+    identity, used = {**asked, "code": experiment.code}, context.weights_facts([role])
+    row = replace(row, weights=used, data=context.data_facts, identity=identity, provenance=made)
     write_results(results, [row])
     return row
 
