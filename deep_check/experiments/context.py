@@ -50,7 +50,7 @@ class Context:
         require(self.seed >= 0, f"seed {self.seed}: allowed is >= 0")
         for role in self.weights:
             require(role in ROLES, f"weights of {role!r}: allowed are {', '.join(ROLES)}")
-        self._nets: dict[str, ResNet] = {}
+        self._nets: dict[str, Any] = {}
 
     def pick(self, quick: T, paper: T) -> T:
         """The value for this run's scale."""
@@ -102,10 +102,19 @@ class Context:
         except MissingError:
             return False
 
-    def net(self, role: str) -> ResNet:
-        """The ResNet of this role, loaded once. Raises MissingError, and InputError as `ResNet.from_file`."""
+    def net(self, role: str) -> Any:
+        """The ResNet of this role, or its `TwoLayer`; loaded once.
+
+        Raises MissingError, and InputError as `from_file` of either.
+        """
         if role not in self._nets:
-            self._nets[role] = ResNet.from_file(self.weights_file(role), self.device)
+            path = self.weights_file(role)
+            if role == "two_layer":
+                from deep_check.two_layer import TwoLayer
+
+                self._nets[role] = TwoLayer.from_file(path)
+            else:
+                self._nets[role] = ResNet.from_file(path, self.device)
         return self._nets[role]
 
     def weights_facts(self, roles: Sequence[str]) -> dict[str, dict[str, str]]:
