@@ -8,16 +8,24 @@ import numpy as np
 
 from deep_check.cuda.device import Device
 from deep_check.cuda.training_network import TrainingNetwork
+from deep_check.ops.kernel_families import OPTIMIZER_SETTINGS
 from deep_check.ops.optimizer_cuda import ADAM_FACTORS, adam_step, settings, sgd_step
 
 
 class Optimizer(Protocol):
     """Changes parameters by gradients, both flat."""
 
+    moments: tuple[Any, ...]  # flat, as large as the parameters
     arrays: tuple[Any, ...]  # all that a step changes beside the parameters
 
     def step(self, parameters: Any, gradients: Any) -> None:
         """One step. Allocates nothing, waits for nothing."""
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """For the steps from now on, captured ones too."""
+
+    def set_step(self, step: int) -> None:
+        """How many steps have been done: what goes on from stored moments."""
 
 
 class Adam:
@@ -39,16 +47,20 @@ class Adam:
             learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay
         )
         self._settings, self._factors = device.send(host), device.empty((ADAM_FACTORS,), np.float32)
-        self._moments = device.full((size,), 0, np.float32), device.full((size,), 0, np.float32)
-        self.arrays = (*self._moments, self._settings)
+        self.moments = device.full((size,), 0, np.float32), device.full((size,), 0, np.float32)
+        self.arrays = (*self.moments, self._settings)
 
     def step(self, parameters: Any, gradients: Any) -> None:
         """One step; the count is in the device's memory."""
-        adam_step(self._device, parameters, gradients, *self._moments, self._settings, self._factors)
+        adam_step(self._device, parameters, gradients, *self.moments, self._settings, self._factors)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """For the steps from now on, captured ones too."""
-        _set_learning_rate(self._device, self._settings, learning_rate)
+        _set(self._device, self._settings, "learning_rate", learning_rate)
+
+    def set_step(self, step: int) -> None:
+        """How many steps have been done."""
+        _set(self._device, self._settings, "step", step)
 
 
 class Sgd:
@@ -66,16 +78,19 @@ class Sgd:
         """The velocity is zero."""
         self._device, self._nesterov = device, nesterov
         host = settings(learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay)
-        self._settings, self._velocity = device.send(host), device.full((size,), 0, np.float32)
-        self.arrays = (self._velocity, self._settings)
+        self._settings, self.moments = device.send(host), (device.full((size,), 0, np.float32),)
+        self.arrays = (*self.moments, self._settings)
 
     def step(self, parameters: Any, gradients: Any) -> None:
         """One step."""
-        sgd_step(self._device, parameters, gradients, self._velocity, self._settings, self._nesterov)
+        sgd_step(self._device, parameters, gradients, self.moments[0], self._settings, self._nesterov)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """For the steps from now on, captured ones too."""
-        _set_learning_rate(self._device, self._settings, learning_rate)
+        _set(self._device, self._settings, "learning_rate", learning_rate)
+
+    def set_step(self, step: int) -> None:
+        """All steps are alike."""
 
 
 class TrainingSteps:
@@ -120,6 +135,6 @@ class TrainingSteps:
         return self._room.logits
 
 
-def _set_learning_rate(device: Device, on_device: Any, learning_rate: float) -> None:
-    place = settings(learning_rate=1.0).argmax()
-    device.write(on_device[place : place + 1], np.array([learning_rate]))
+def _set(device: Device, on_device: Any, name: str, value: float) -> None:
+    place = OPTIMIZER_SETTINGS.index(name)
+    device.write(on_device[place : place + 1], np.array([value], np.float64))
