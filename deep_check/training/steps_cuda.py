@@ -22,19 +22,27 @@ from deep_check.cuda.training_steps import Adam, Optimizer, Sgd, TrainingSteps
 from deep_check.initial import initial_state
 from deep_check.normalisation import NORMALISATIONS
 from deep_check.training.recipe import Recipe
-from deep_check.training.steps import EPSILON, Evaluated
+from deep_check.training.steps import EPSILON
 from theory_sim.errors import InputError
 
 Array = NDArray[np.float32]
 
 
-class CapturedEvaluated(Evaluated):
-    """As `Evaluated`; attacks take all their steps in one graph."""
+class CapturedEvaluated:
+    """A network with the weights of one moment, in evaluation mode: a `Target` whose attacks are captured."""
 
     def __init__(self, network: AttackNetwork, attacks: CapturedAttacks) -> None:
-        """attacks: on the network."""
-        super().__init__(network)
-        self._attacks = attacks
+        """attacks: on the network, which is not to be changed while this is in use."""
+        self._network, self._attacks = network, attacks
+
+    def __call__(self, images: Array) -> Array:
+        """Logits (n, n_classes)."""
+        logits: Array = self._network.logits(images)
+        return logits
+
+    def input_gradient(self, images: Array, labels: NDArray[Any], loss: str) -> tuple[Array, Array, Array]:
+        """Losses (n,), their gradients by the images, logits."""
+        return self._network.input_gradient(images, labels, loss)
 
     def captured_attacks(self) -> CapturedAttacks:
         """What `run_attack` looks for."""
