@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.attacks import Attack, named_attack, run_attack
+from deep_check.attacks import Adversarial, Attack, named_attack, run_attack
 from deep_check.experiments.results import mean_interval
 from deep_check.filtering import Target
 from deep_check.spectra import low_frequency_ratios
@@ -28,7 +28,7 @@ Array = NDArray[np.float32]
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # steps observed besides every k-th: the rise is on a log scale
 CUTOFFS = (4, 8, 12, 16)  # the paper does not give its own
 COLUMNS = ("step", "epoch", "attack", "cutoff", "mean", "low", "high", "std", "n", "loss", "accuracy")
-OBSERVED = "observed.csv"
+OBSERVED, PREDICTED = "observed.csv", "predicted.csv"  # of the network, and of theory beside it
 
 
 def is_observed(recipe: Recipe, step: int, n_steps: int) -> bool:
@@ -51,26 +51,60 @@ def sample(recipe: Recipe, training: Cifar10, step: int) -> tuple[Array, NDArray
     return (training.images[chosen] / np.float64(255)).astype(np.float32), training.labels[chosen].astype(np.int64)
 
 
-def perturbations(target: Target, recipe: Recipe, images: Array, labels: NDArray[Any]) -> dict[str, tuple[Array, Any]]:
+def perturbations(
+    target: Target, recipe: Recipe, images: Array, labels: NDArray[Any]
+) -> dict[str, tuple[Array, Adversarial]]:
     """By attack: δ (n, c, h, w), and what `run_attack` found."""
     found = {name: run_attack(target, images, labels, attack) for name, attack in attacks(recipe).items()}
     return {name: (result.images - images, result) for name, result in found.items()}
 
 
-def observe(target: Target, recipe: Recipe, training: Cifar10, step: int) -> list[dict[str, Any]]:
+def observe(
+    target: Target, recipe: Recipe, training: Cifar10, step: int, theory: Target | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of COLUMNS: of every attack, and of the images themselves ("images"), the ratio at every cut-off.
 
     mean with its 95 % interval low ... high (Student's t) and the standard deviation std of τ over the n images whose
-    perturbation is not zero; loss: mean over the images, and accuracy: share of them, under that attack.
+    perturbation is not zero; loss: mean over the images, and accuracy: share of them, under that attack. theory: what
+    the network was predicted to be; its rows come second, on the same images, with two more numbers, mean and 95 %
+    interval each: `difference`, its τ minus the network's, and `cosine` between the two perturbations of an image.
     """
     images, labels = sample(recipe, training, step)
+    epoch = round(step / (len(training.labels) // recipe.batch_size), 4)
     losses, _, logits = target.input_gradient(images, labels, recipe.loss)
     right = float((logits.argmax(axis=1) == labels).mean())
     rows = ratio_rows("images", images, float(losses.mean(dtype=float)), right)
-    for name, (deltas, result) in perturbations(target, recipe, images, labels).items():
-        rows += ratio_rows(name, deltas, float(result.losses.mean(dtype=float)), result.accuracy)
-    epoch = step / (len(training.labels) // recipe.batch_size)
-    return [{"step": step, "epoch": round(epoch, 4), **row} for row in rows]
+    found = perturbations(target, recipe, images, labels)
+    predicted = {} if theory is None else perturbations(theory, recipe, images, labels)
+    rows += [row for name, own in found.items() for row in _rows(name, *own)]
+    others = [
+        {**row, **distance}
+        for name, own in predicted.items()
+        for row, distance in zip(_rows(name, *own), distances(own[0], found[name][0]), strict=False)
+    ]
+    return ([{"step": step, "epoch": epoch, **row} for row in rows],
+            [{"step": step, "epoch": epoch, **row} for row in others])  # fmt: skip
+
+
+def _rows(name: str, deltas: Array, found: Adversarial) -> list[dict[str, Any]]:
+    return ratio_rows(name, deltas, float(found.losses.mean(dtype=float)), found.accuracy)
+
+
+def distances(deltas: Array, others: Array) -> list[dict[str, float]]:
+    """A row for every cut-off: mean difference of the ratios, mean cosine of the deltas, with intervals."""
+    known = [bool(np.isfinite(pair).all()) and all(delta.any() for delta in pair)
+             for pair in zip(deltas, others, strict=True)]  # fmt: skip
+    if sum(known) < 2:
+        return []
+    first, second = (values[known].astype(float) for values in (deltas, others))
+    rows = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    cosines = (rows[0] * rows[1]).sum(axis=1) / (np.linalg.norm(rows[0], axis=1) * np.linalg.norm(rows[1], axis=1))
+    gaps = low_frequency_ratios(first, CUTOFFS) - low_frequency_ratios(second, CUTOFFS)
+    return [{**_named("difference", mean_interval(gap)), **_named("cosine", mean_interval(cosines))} for gap in gaps]
+
+
+def _named(name: str, interval: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
 
 
 def ratio_rows(name: str, deltas: Array, loss: float, accuracy: float) -> list[dict[str, Any]]:

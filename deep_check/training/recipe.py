@@ -14,6 +14,9 @@ from theory_sim.configuration import parse_text, read_toml, require_known, split
 from theory_sim.errors import require
 
 CHOICES = {
+    "network": ("resnet", "two-layer"),
+    "hidden_activation": ("relu", "sigmoid", "relu-sigmoid"),
+    "output_activation": ("sigmoid", "none"),
     "loss": ("cross_entropy", "mse"),
     "optimizer": ("adam", "sgd"),
     "schedule": ("constant", "one-cycle", "cosine"),
@@ -21,6 +24,7 @@ CHOICES = {
     "normalisation": tuple(NORMALISATIONS),
 }
 RANGES = {
+    "width": (1, 100_000),
     "epochs": (1, 10_000), "batch_size": (2, 65_536), "learning_rate": (0, 1e3), "warm_up": (0, 1), "momentum": (0, 1),
     "beta2": (0, 1), "weight_decay": (0, 1), "radius": (0, 1), "step_size": (0, 1), "attack_steps": (1, 1000),
     "padding": (0, 16), "seed": (0, 2**63 - 1), "max_steps": (0, 10**9), "observe_every": (0, 10**9),
@@ -33,17 +37,24 @@ RANGES = {
 class Recipe:
     """One training run. Raises InputError on a value that is not allowed.
 
-    learning_rate: the largest; one-cycle rises to it in a straight line over the share `warm_up` of all steps and falls
-    to zero in a straight line, cosine falls along half a cosine after the same rise. momentum: of SGD (Nesterov's), and
-    beta1 of Adam. weight_decay: L2, on all parameters. padding: of the random crop, 0 for none; flip: left-right, half
-    of the images. adversary "linf": each batch is attacked first, `attack_steps` sign steps of `step_size` from a
-    random start within `radius`, in units of images in [0, 1]. max_steps: where training ends if the epochs are not
-    over by then, 0 for never. observe_every: every so many steps `observe_images` random training images are attacked
-    (0: never), by l2 FGM and l2 PGD of `observe_steps` steps of `observe_step_size` within `observe_radius`, both from
-    a zero start, see `deep_check.training.observation`.
+    network: a ResNet of `depth`, or the two-layer network of `width` hidden units with its two activations, of which
+    `predict` leads theory's prediction along (`deep_check.two_layer`). learning_rate: the largest; one-cycle rises to
+    it in a straight line over the share `warm_up` of all steps and falls to zero in a straight line, cosine falls along
+    half a cosine after the same rise. momentum: of SGD (Nesterov's), and beta1 of Adam. weight_decay: L2, on all
+    parameters. padding: of the random crop, 0 for none; flip: left-right, half of the images. adversary "linf": each
+    batch is attacked first, `attack_steps` sign steps of `step_size` from a random start within `radius`, in units of
+    images in [0, 1]. max_steps: where training ends if the epochs are not over by then, 0 for never. observe_every:
+    every so many steps `observe_images` random training images are attacked (0: never), by l2 FGM and l2 PGD of
+    `observe_steps` steps of `observe_step_size` within `observe_radius`, both from a zero start
+    (`deep_check.training.observation`).
     """
 
+    network: str = "resnet"
     depth: int = 32
+    width: int = 500
+    hidden_activation: str = "relu"
+    output_activation: str = "sigmoid"
+    predict: bool = False
     loss: str = "cross_entropy"
     epochs: int = 30
     batch_size: int = 128

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deep_check.architecture import Architecture
 from deep_check.cpu.attack_network import AttackNetwork
 from deep_check.cpu.training_network import TrainingNetwork
+from deep_check.initial import initial_state
 from deep_check.normalisation import NORMALISATIONS
 from deep_check.ops.attack_step_cpu import pgd_linf_step
 from deep_check.ops.optimizer_cpu import adam_step, sgd_step
@@ -40,15 +41,23 @@ class Evaluated:
 class Steps:
     """The network in training and its optimizer; `arrays` is all that a step changes."""
 
-    def __init__(self, recipe: Recipe, state: Mapping[str, Array]) -> None:
-        """state: weights to begin with, by name; no step is done."""
+    def __init__(self, recipe: Recipe, state: Mapping[str, Array] | None = None) -> None:
+        """state: weights to begin with, by name; None: those of the recipe's seed. No step is done."""
         self._recipe = recipe
         self._architecture = Architecture(recipe.depth)
         constants = NORMALISATIONS[recipe.normalisation]
+        state = initial_state(self._architecture, recipe.seed) if state is None else state
         self._network = TrainingNetwork(self._architecture, state, *constants)
         self._evaluation = AttackNetwork(self._architecture, state, *constants)
         self._moments = [np.zeros_like(self._network.parameters) for _ in range(2 if recipe.optimizer == "adam" else 1)]
         self.n_steps = 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a weights file says of the network."""
+        mean, std = NORMALISATIONS[self._recipe.normalisation]
+        return {"depth": self._recipe.depth, "n_classes": self._architecture.n_classes, "mean": list(mean),
+                "std": list(std)}  # fmt: skip
 
     def step(self, images: Array, labels: NDArray[Any], learning_rate: float, start: Array | None) -> tuple[float, int]:
         """Mean loss and number of right answers of a batch before the step; start: of the attack, in [-1, 1).
@@ -82,6 +91,9 @@ class Steps:
         """The network of now in evaluation mode, until the next call or step."""
         self._evaluation.set_state({**self._network.parameter, **self._network.running})
         return Evaluated(self._evaluation)
+
+    def predicted(self) -> None:
+        """No theory says what becomes of a ResNet."""
 
     def state(self) -> dict[str, Array]:
         """Weights and running statistics by name, copied."""

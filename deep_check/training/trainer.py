@@ -18,16 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.architecture import Architecture
-from deep_check.initial import initial_state
-from deep_check.normalisation import NORMALISATIONS
 from deep_check.ops.augment_cpu import augment
 from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
 from deep_check.training.draws import crops_and_flips, order_of_images, starts
-from deep_check.training.observation import OBSERVED, is_observed, observe, write_rows
+from deep_check.training.observation import OBSERVED, PREDICTED, is_observed, observe, write_rows
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
-from deep_check.weights import Weights, save_weights
+from deep_check.two_layer.steps import TwoLayerSteps
+from deep_check.weights_files import write
 from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
 from theory_sim.inputs.cifar10 import Cifar10
@@ -60,18 +58,18 @@ def train(
 ) -> dict[str, Any]:
     """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
 
-    Leaves weights.safetensors, log.csv, recipe.json, a checkpoint, and observed.csv where the recipe observes. report:
-    called after every step; epoch_done: after every epoch. Raises InputError if the folder holds a run of another
-    recipe or of other images, if the loss is no longer finite (the last checkpoint stays), or if the disk refuses;
-    KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
+    Leaves weights.safetensors, log.csv, recipe.json, a checkpoint, and observed.csv (predicted.csv) where the recipe
+    observes (predicts). report: called after every step; epoch_done: after every epoch. Raises InputError if the folder
+    holds a run of another recipe or of other images, if the loss is no longer finite (the last checkpoint stays), or if
+    the disk refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n = len(training.labels)
     require(n >= recipe.batch_size, f"batch_size {recipe.batch_size}: allowed is <= {n}, the number of images")
-    steps = Steps(recipe, initial_state(Architecture(recipe.depth), recipe.seed))
+    steps = TwoLayerSteps(recipe) if recipe.network == "two-layer" else Steps(recipe)
     identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training)}
     log: list[dict[str, Any]] = []
-    observed: list[dict[str, Any]] = []
+    observed: dict[str, list[dict[str, Any]]] = {OBSERVED: [], PREDICTED: []}  # file -> rows
     epoch, place, sums = 0, 0, [0.0, 0.0]
     found = load_checkpoint(folder)
     if found is not None:
@@ -80,7 +78,7 @@ def train(
         _require_same(identity, facts["identity"], folder)
         steps.restore(arrays)
         log, epoch, place, sums = facts["log"], facts["epoch"], facts["place"], facts["sums"]
-        observed = facts.get("observed", [])
+        observed |= facts.get("observed", {})
     _write(folder / RECIPE, json.dumps(recipe.as_dict(), indent=1))
 
     per_epoch = n // recipe.batch_size  # the images left over come in other epochs
@@ -89,12 +87,15 @@ def train(
     def save() -> None:
         facts = {"identity": identity, "log": log, "epoch": epoch, "place": place, "sums": sums, "observed": observed}
         save_checkpoint(folder, steps.arrays(), facts)
-        if observed:
-            write_rows(folder / OBSERVED, observed)
+        for name, rows in observed.items():
+            if rows:
+                write_rows(folder / name, rows)
 
     def look(step: int) -> None:
         if is_observed(recipe, step, total):
-            observed.extend(observe(steps.evaluated(), recipe, training, step))
+            found = observe(steps.evaluated(), recipe, training, step, steps.predicted())
+            for name, rows in zip((OBSERVED, PREDICTED), found, strict=True):
+                observed[name] += rows
 
     with _interruptible() as stopped:
         saved = time.monotonic()
@@ -144,13 +145,12 @@ def train(
             saved = time.monotonic()
             write_rows(folder / LOG, log)
             epoch_done(row)
-    constants = NORMALISATIONS[recipe.normalisation]
     facts = {
-        "depth": recipe.depth, "n_classes": 10, "mean": list(constants.mean), "std": list(constants.std),
-        "recipe": recipe.as_dict(), "result": log[-1], "seconds": round(sum(row["seconds"] for row in log), 1),
-        "images": identity["images"], "notes": [*training.notes, *test.notes], **provenance(),
+        **steps.facts, "recipe": recipe.as_dict(), "result": log[-1],
+        "seconds": round(sum(row["seconds"] for row in log), 1), "images": identity["images"],
+        "notes": [*training.notes, *test.notes], **provenance(),
     }  # fmt: skip
-    save_weights(folder / WEIGHTS, Weights(Architecture(recipe.depth), steps.state(), facts))
+    write(folder / WEIGHTS, steps.state(), facts)
     return log[-1]
 
 

@@ -59,7 +59,7 @@ TWO_CLASSES = replace(TRAINING, labels=TRAINING.labels % 2)
 def test_the_ratio_of_a_gradient_that_is_one_wave(wave: tuple[int, int], low_from: int | None) -> None:
     """Negative control: the same attack on a high wave has ratio 0 at the cut-off where a low wave has 1."""
     grey = replace(TWO_CLASSES, images=np.full_like(TRAINING.images, 128))  # a step of 1/2 in l2 stays far from the box
-    rows = observe(Wave(*wave), SEEN, grey, 3)
+    rows, _ = observe(Wave(*wave), SEEN, grey, 3)
     for row in rows:
         assert tuple(row) == COLUMNS
         if row["attack"] != "images":
