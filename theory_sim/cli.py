@@ -12,6 +12,7 @@ import typer
 
 from theory_sim.claims.command import replay, verify
 from theory_sim.command_line import run_app
+from theory_sim.derivations.command import derive
 from theory_sim.simulation.command import simulate
 from theory_sim.sweep.command import sweep
 from theory_sim.sweep.plots.command import plot
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(verify)
 app.command()(replay)
+app.command()(derive)
 app.command()(simulate)
 app.command()(sweep)
 app.command()(plot)

@@ -208,6 +208,7 @@ def assumption4(sums: str = "weights") -> Derivation:
         first + second,
         "[paper: Eq. 8]",
         case="if the outer weights are trained too",
+        kind="hypothetical",
         consequence="Training a as well adds a term of order η to Eq. 8, which is not along x.",
         stays="With a fixed, as Assumption 4 says, the term is absent.",
     )

@@ -16,6 +16,7 @@ from theory_sim.derivations import operations as op
 from theory_sim.derivations.equality import identical, normal
 from theory_sim.derivations.operations import Operation, RefusedError
 
+KINDS = ("term", "condition", "dropped", "stronger", "hypothetical")
 CONVENTIONS = ("weights", "two-sided", "one-sided")
 READABLE: dict[Callable[..., Basic], str] = {
     op.define: "definition",
@@ -77,7 +78,9 @@ class Comparison:
 
     printed, derived: equations, conditions, or True where the paper asks for nothing; difference: derived minus
     printed, recorded in the code and computed again by `check`; order: as of the derived line. Where the difference is
-    not zero: `consequence` for the theorem, and what `stays` true.
+    not zero: `consequence` for the theorem, and what `stays` true. kind of a difference: `term` (a factor, a term or a
+    sign), `condition` (a hypothesis that is missing or turned round), `dropped` (terms that the paper drops and says
+    so), `stronger` (more holds than is printed), `hypothetical` (what an assumption of the paper rules out).
     """
 
     source: str
@@ -90,6 +93,7 @@ class Comparison:
     consequence: str = ""
     stays: str = ""
     worlds: tuple[str, ...] = ()
+    kind: str = "term"
 
     @property
     def agrees(self) -> bool:
@@ -264,6 +268,7 @@ class Work:
         case: str = "",
         consequence: str = "",
         stays: str = "",
+        kind: str = "",
     ) -> None:
         """Lay the paper's form beside a line; `recorded` is the difference this code claims. Raises RefusedError."""
         found = difference(printed, line.expression)
@@ -284,6 +289,7 @@ class Work:
                 consequence,
                 stays,
                 line.worlds,
+                kind or ("condition" if isinstance(found, Rel) else "term"),
             )
         )
 

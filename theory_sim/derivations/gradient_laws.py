@@ -321,6 +321,7 @@ def eq13(sums: str = "weights") -> Derivation:
         dropped,
         "[paper: Eq. 13]",
         case="as an equality",
+        kind="dropped",
         consequence="The dropped term |x̂|²(η^(t))² is largest at low frequencies: it helps τ to rise.",
         stays="The paper claims first order only, and to first order Eq. 13 is right (next line).",
     )
@@ -450,6 +451,7 @@ def eq15(sums: str = "weights") -> Derivation:
         (second - decay * drive * (cl * th - ch * tl)) / N1,
         "[paper: Eq. 9]",
         case="as the equality that Theorem 1 prints",
+        kind="dropped",
         consequence="Where Δτ_l τ_h is close to Δτ_h τ_l the sign of one step may differ from the printed bracket's.",
         stays="For τ(δ) < τ(x) the dropped term is positive: it only adds to the growth. To first order Eq. 9 is right.",
     )

@@ -146,7 +146,7 @@ def _sum(e: Sum, env: Environment, bound: dict[Symbol, Any]) -> Any:
         for place in np.ndindex(shape):
             here = {key: np.broadcast_to(b, shape)[place] for key, b in bound.items()}
             out[place] = _ranged(body, v, int(first[place]), int(last[place]), env, here)
-        return out if np.abs(out.imag).max() > 0 else out.real
+        return out if out.imag.any() else out.real
     return _ranged(body, v, int(first), int(last), env, bound)
 
 

@@ -185,6 +185,7 @@ def eq22(sums: str = "weights") -> Derivation:
         ell * curve_d[nu],
         "[paper: Eq. 22]",
         case="smooth activations, the term ℓ′Hδ dropped",
+        kind="dropped",
         consequence="Without Assumption 2 (ℓ′ not small) the dropped term is as large as δ·g g, which is kept.",
         stays="With |ℓ′| = ε^{1+ν} it is of higher order and Eq. 22 is the first-order law, as the paper argues; for ReLU it is"
         " absent.",
@@ -223,6 +224,7 @@ def eq23(sums: str = "weights") -> Derivation:
         beta**2 * G[k] ** 2,
         "[paper: Eq. 23]",
         case="as an equality",
+        kind="dropped",
         consequence="From a zero start the dropped β²|ĝ|² is all there is: the first step cannot be seen by Eq. 23.",
         stays="To first order in β it is right (next line), which is all the paper claims.",
     )
@@ -276,6 +278,7 @@ def thm4(sums: str = "weights") -> Derivation:
         second,
         "[paper: Eq. 20]",
         case="as an equality",
+        kind="dropped",
         consequence="From a zero start the first-order term vanishes and the dropped one decides.",
         stays="To first order in β it is right, with or without projection.",
     )

@@ -62,7 +62,8 @@ def eq2(sums: str = "weights") -> Derivation:
         pi**2 / 6 - 2,
         "[paper: Eq. 2]",
         case="an assumption in the paper, a theorem here",
-        consequence="Eq. 2 needs not be assumed: the margin is at least 2 − π²/6 for all α ≥ 1, α₀ and k_c ≥ 1.",
+        kind="stronger",
+        consequence="Eq. 2 need not be assumed: the margin is at least 2 − π²/6 for all α ≥ 1, α₀ and k_c ≥ 1.",
         stays="Eq. 2, and with it L_x > H_x, for every power-law input.",
     )
     w_.check_by(_margins)

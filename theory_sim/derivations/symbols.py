@@ -90,6 +90,8 @@ class sigma(Function):  # noqa: N801
         return slope(self.args[0])
 
 
+# Families whose first index is a step, written as a superscript in parentheses; `ght` and `R2t` have k as the second.
+STEPPED = frozenset({"ght", "R2t", "drives", "decays", "Lt", "Ht", "clt", "cht", "gapt", "taut", "ellt", "excess"})
 FUNCTIONS = {sigma: Name("σ"), slope: Name("σ", sup="′"), curvature: Name("σ", sup="″")}
 
 # The network and one step of its training; a prime marks the value after the step
@@ -168,9 +170,7 @@ drives = family("drives", "η", "drive of step t")
 decays = family("decays", Name("η", "tilde"), "decay of step t")
 P = family("P", "P", "product of (1−η̃) up to step t", real=True, positive=True)
 Q = family("Q", "Q", "accumulated drive, Q_{t+1} = (1−η̃)Q_t + η^(t)")
-ght = family(
-    "ght", Name("g", "hat", sup="(t)"), "DFT of the input gradient at step t: first index t, then k", complex=True
-)
+ght = family("ght", Name("g", "hat"), "DFT of the input gradient at step t: first index t, then k", complex=True)
 Lt = family("Lt", "L", "low-band energy at step t")
 Ht = family("Ht", "H", "high-band energy at step t")
 clt = family("clt", Name("Δτ", sub="l"), "Δτ_l at step t")
@@ -197,8 +197,7 @@ T = index("T", "T", "number of steps taken")
 
 # Theorem 2: two frequencies
 R = family("R", "R", "|ĝ[k]|/|x̂[k]| at the start", real=True, nonnegative=True)
-R2t = family("R2t", Name("R", sup="2"), "(|ĝ^(t)[k]|/|x̂[k]|)²: first index t, then k")
-Rc = family("Rc", "(R cos Δφ)", "R_k cos Δφ_k at step t: first index t, then k")
+R2t = family("R2t", Name("R²"), "(|ĝ^(t)[k]|/|x̂[k]|)²: first index t, then k")
 lead = scalar("lead", "D", "R_k² − R_k′² at a later step, over P²")
 lead0 = scalar("lead0", Name("D", sub="0"), "R_k² − R_k′² at the start", positive=True)
 bracket = scalar("bracket", "C", "R_k cos Δφ_k − R_k′ cos Δφ_k′ at the start", positive=True)
@@ -215,8 +214,8 @@ c2 = scalar("c2", Name("c", sub="2"), "p₂, not negative", nonnegative=True)
 b = scalar("b", "b", "a positive number", positive=True)
 e = scalar("e", "e", "a positive number", positive=True)
 c = scalar("c", "c", "a number that is not negative", nonnegative=True)
-keep = scalar("keep", "1−η̃", "share that one step keeps, positive for η̃ < 1", positive=True)
-push = scalar("push", "η", "a positive drive", positive=True)
+keep = scalar("keep", "ϑ", "1 − η̃, share that one step keeps, positive for η̃ < 1", positive=True)
+push = scalar("push", Name("η", sub="+"), "a positive drive", positive=True)
 q0 = scalar("q0", Name("q", sub="0"), "from here on", nonnegative=True)
 v = scalar("v", "v", "how far q is beyond q₀", nonnegative=True)
 v1 = scalar("v1", Name("v", sup="′"), "how far q′ is beyond q₀", nonnegative=True)

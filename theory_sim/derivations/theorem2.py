@@ -86,6 +86,7 @@ def thm2(sums: str = "weights") -> Derivation:
         drive**2,
         "[paper: Appendix A.2]",
         case="A.2's first line, R_k² after one step",
+        kind="dropped",
         consequence="None: the dropped (η^(t))² is the same at all frequencies and cancels in R_k² − R_k′².",
         stays="A.2's last line, and with it the theorem.",
     )

@@ -87,6 +87,7 @@ def thm3(sums: str = "weights") -> Derivation:
         Ge(margin, 0),
         "[paper: Eq. 12]",
         case="the condition itself",
+        kind="stronger",
         consequence="None for the theorem: Eq. 12 is sufficient as printed. With = in addition it is also necessary as soon"
         " as q is not bounded.",
         stays="All of Theorem 3 for f > y.",

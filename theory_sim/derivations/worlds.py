@@ -294,12 +294,16 @@ WORLDS: dict[str, Callable[[float, str], World]] = {
 
 @dataclass(frozen=True)
 class LineCheck:
-    """How well numbers of a world satisfy a line: a relative error, or for a truncated line the slope of its error."""
+    """How well numbers of a world satisfy a line.
+
+    kind: `exact` (value is a relative error), `slope` (of a truncated line's error) or `relation` (by how much,
+    relatively, an inequality holds).
+    """
 
     line: int
     world: str
     value: float
-    is_slope: bool
+    kind: str
     holds: bool
 
 
@@ -327,14 +331,14 @@ def _check_in(line: Line, name: str, convention: str) -> LineCheck:
         return _check_relation(line, name, convention)
     if line.order is None:
         error, size = residue(expression, *world(1.0, convention))
-        return LineCheck(line.number, name, error / size if size else error, False, error <= ROUND_OFF * size)
+        return LineCheck(line.number, name, error / size if size else error, "exact", error <= ROUND_OFF * size)
     scales = 2.0 ** -np.arange(2, OCTAVES + 3)
     pairs = [residue(expression, *world(float(scale), convention)) for scale in scales]
     errors, size = np.array([e for e, _ in pairs]), max(s for _, s in pairs)
     if errors.max() <= ROUND_OFF * size:  # what was dropped vanishes here
-        return LineCheck(line.number, name, float(errors.max() / size) if size else 0.0, False, True)
+        return LineCheck(line.number, name, float(errors.max() / size) if size else 0.0, "exact", True)
     found = float(np.polyfit(np.log(scales), np.log(np.maximum(errors, 1e-300)), 1)[0])
-    return LineCheck(line.number, name, found, True, found >= line.order - SLOPE_TOLERANCE)
+    return LineCheck(line.number, name, found, "slope", found >= line.order - SLOPE_TOLERANCE)
 
 
 def _check_relation(line: Line, name: str, convention: str) -> LineCheck:
@@ -350,7 +354,7 @@ def _check_relation(line: Line, name: str, convention: str) -> LineCheck:
     lead = left - right if relation.rel_op in (">", ">=") else right - left
     size = float(np.max(np.abs(left)) + np.max(np.abs(right)))
     worst = float(lead.min()) / (size or 1.0)
-    return LineCheck(line.number, name, worst, False, worst > (-ROUND_OFF if "=" in relation.rel_op else 0.0))
+    return LineCheck(line.number, name, worst, "relation", worst > (-ROUND_OFF if "=" in relation.rel_op else 0.0))
 
 
 def check_numbers(derivation: Derivation) -> tuple[list[LineCheck], list[Measured]]:
