@@ -18,7 +18,6 @@ from deep_check.attacks import Attack
 from deep_check.experiments.context import Context
 from deep_check.experiments.perturbations import Perturbed, Settings, noise, perturbed
 from deep_check.experiments.results import Effect, Measured, mean, share
-from deep_check.resnet import ResNet
 from deep_check.spectra import low_frequency_ratios, radii, ring_means, spectra
 from theory_sim.spectrum import Mask, ratio
 
@@ -119,8 +118,7 @@ def measure(context: Context, role: str, settings: Settings) -> Measurement:
     parts["other"] = moduli(perturbed(context, role, settings.other, settings.n).deltas)
     for word, attack in others.items():
         parts[f"{word}noise"] = moduli(noise(found.images, attack).astype(float) - found.images)
-        if isinstance(context.net(role), ResNet):
-            parts[f"{word}untrained"] = moduli(perturbed(context, role, attack, settings.n, untrained=True).deltas)
+        parts[f"{word}untrained"] = moduli(perturbed(context, role, attack, settings.n, untrained=True).deltas)
     variants = {}
     for key, attack in _variants(settings).items() if settings.effects else ():
         variants[key] = moduli(perturbed(context, role, attack, settings.n).deltas)
@@ -143,22 +141,19 @@ def _variants(settings: Settings) -> Mapping[tuple[str, str], Attack]:
 
 
 def directions(measurement: Measurement) -> tuple[Measured, ...]:
-    """What must be above 0: (1), (2) and (3) of TESTED; without the last where there is no untrained network."""
+    """What must be above 0: (1), (2) and (3) of TESTED."""
     return _directions(measurement, "", "attacked")
 
 
-def _directions(measurement: Measurement, word: str, name: str, choice: str = "") -> tuple[Measured, ...]:
+def _directions(measurement: Measurement, word: str, name: str) -> tuple[Measured, ...]:
     cutoff, mask, parts = measurement.settings.cutoff, measurement.settings.mask, measurement.moduli
-    own = parts[name].low_share(cutoff, mask)
-    low = f"share of |F(δ)| at |k| <= {cutoff:g}"
-    found = [
-        defined(f"{low}, minus noise's{choice}", own, parts[f"{word}noise"].low_share(cutoff, mask)),
-        defined(f"fall of the density of |F(δ)| a ring{choice}", parts[name].fall, unit="of its mean"),
-    ]
-    if f"{word}untrained" in parts:
-        before = parts[f"{word}untrained"].low_share(cutoff, mask)
-        found.append(defined(f"{low}, minus an untrained network's{choice}", own, before))
-    return tuple(found)
+    share_of, low = parts[name].low_share(cutoff, mask), f"share of |F(δ)| at |k| <= {cutoff:g}"
+    white, before = (parts[f"{word}{other}"].low_share(cutoff, mask) for other in ("noise", "untrained"))
+    return (
+        defined(f"{low}, minus noise's", share_of, white),
+        defined("fall of the density of |F(δ)| a ring", parts[name].fall, unit="of its mean"),
+        defined(f"{low}, minus an untrained network's", share_of, before),
+    )
 
 
 def beside(measurement: Measurement) -> tuple[Measured, ...]:
@@ -170,7 +165,6 @@ def beside(measurement: Measurement) -> tuple[Measured, ...]:
     shares = [
         defined(f"share of {word} at |k| <= {cutoff:g}", parts[name].low_share(cutoff, mask))
         for name, word in words.items()
-        if name in parts
     ]
     steps = -np.diff(own.densities, axis=1)
     falling = sum((one := defined("step", step)).low is not None and one.low > 0 for step in steps.T)
@@ -214,11 +208,11 @@ def conclusion(measurement: Measurement) -> str:
     """One sentence from the numbers."""
     cutoff, mask, parts = measurement.settings.cutoff, measurement.settings.mask, measurement.moduli
     own = parts["attacked"]
-    shares = {name: moduli.low_share(cutoff, mask).mean() for name, moduli in parts.items()}
-    density = own.densities.mean(axis=0)
-    untrained = f", of an untrained network's {shares['untrained']:.1%}" if "untrained" in shares else ""
+    shares = {name: np.nanmean(moduli.low_share(cutoff, mask)) for name, moduli in parts.items()}
+    density = np.nanmean(own.densities, axis=0)
     return (
-        f"{shares['attacked']:.1%} of |F(δ)| lies at |k| <= {cutoff:g}, of noise {shares['noise']:.1%}{untrained}; its "
+        f"{shares['attacked']:.1%} of |F(δ)| lies at |k| <= {cutoff:g}, of noise {shares['noise']:.1%}, "
+        f"of an untrained network's {shares['untrained']:.1%}; its "
         f"density is {density[1:5].mean():.2f} times its mean at radii 1 to 4 and {density[13:17].mean():.2f} times at "
         f"13 to 16; for {measurement.settings.other.norm} perturbations the share is {shares['other']:.1%}."
     )

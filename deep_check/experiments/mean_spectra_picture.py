@@ -106,8 +106,9 @@ def _name_axes(panel: Any) -> None:
 
 
 def _curve(panel: Any, values: Any, colour: str, dashes: Any, words: str) -> None:
-    """values (n, n_rings): mean and interval of each ring."""
-    middle, low, high = np.transpose([mean_interval(ring) for ring in values.T])
+    """values (n, n_rings): mean and interval of each ring, over the images that have them."""
+    known = values[np.isfinite(values).all(axis=1)]
+    middle, low, high = np.transpose([mean_interval(ring) for ring in known.T])
     radius = np.arange(len(middle))
     panel.fill_between(radius, low, high, color=colour, alpha=0.2, linewidth=0)
     panel.plot(radius, middle, color=colour, linestyle=dashes, label=words)

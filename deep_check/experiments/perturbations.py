@@ -23,6 +23,7 @@ from deep_check.experiments.context import Context
 from deep_check.filtering import Target
 from deep_check.random_balls import random_deltas
 from deep_check.resnet import ResNet
+from deep_check.two_layer.network import TwoLayer, initial_weights
 from theory_sim.errors import require
 from theory_sim.files import replacing
 from theory_sim.spectrum import Mask
@@ -105,7 +106,6 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
     InputError as `Context.net`, and if the disk refuses.
     """
     images, labels = context.random_images(n)
-    net: Target = context.net(role)
     name = f"{'untrained ' if untrained else ''}{role}"
     identity = {
         "network": name, "weights": context.weights_facts([role])[role]["digest"], "attack": asdict(attack),
@@ -115,8 +115,9 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
     path = context.out / FOLDER / f"{word}.npz"
     kept = _read(path, identity, images.shape)
     if kept is None:
+        net = context.net(role)
         if untrained:
-            net = untrained_twin(context.net(role), images, labels, context.seed)
+            net = untrained_twin(net, images, labels, context.seed)
         found = run_attack(net, images, labels, attack, context.report(f"gradients, {name}, {attack.norm}"))
         kept = {"adversarial": found.images, "before": classes(net, images), "after": classes(net, found.images)}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,15 +139,14 @@ def noise(images: Array, attack: Attack) -> Array:
     return into_ball(images + deltas, images, attack.norm, attack.radius)
 
 
-def untrained_twin(net: ResNet, images: Array, labels: NDArray[Any], seed: int) -> ResNet:
-    """A network of the same architecture with random weights, its batch statistics those of the images.
+def untrained_twin(net: ResNet | TwoLayer, images: Array, labels: NDArray[Any], seed: int) -> ResNet | TwoLayer:
+    """A network of the same architecture with random weights; a ResNet's batch statistics are those of the images.
 
     Without them activations grow by every block, and a saturated loss has no gradient.
     """
-    require(
-        isinstance(net, ResNet),
-        f"an untrained network beside {type(net).__name__}: allowed is beside a ResNet",
-    )
+    if isinstance(net, TwoLayer):
+        n_classes, width = net.outer.shape
+        return TwoLayer(*initial_weights(width, seed, n_classes), net.reading)
     twin = ResNet(net.architecture.depth, net.device, net.architecture.n_classes, net.mean, net.std, seed)
     for i in range(UPDATES):
         own = np.arange(i * UPDATE_IMAGES, (i + 1) * UPDATE_IMAGES) % len(images)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deep_check import weights_files
 from deep_check.attacks import Attack
 from deep_check.cli import main
 from deep_check.experiments import (
@@ -21,6 +22,7 @@ from deep_check.experiments import (
     fig3,
     fig4,
     fig5,
+    fig12,
     fig13,
     log_difference,
     mean_spectra,
@@ -33,6 +35,7 @@ from deep_check.experiments.perturbations import Perturbed, Settings, classes, n
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Finding, read_results
 from deep_check.resnet import ResNet
 from deep_check.spectra import log_spectrum_differences, low_frequency_ratios
+from deep_check.two_layer.network import INNER, OUTER, TwoLayer, initial_weights
 from tests.deep_check.test_real_weights import BESIDE
 from tests.deep_check.training.test_trainer import TEST
 from tests.helpers import assert_close
@@ -218,6 +221,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def context(folder: Path) -> Context:
+    """Of these weights and images."""
     weights = {role: folder / f"{role}.safetensors" for role in ("normal", "mse", "adversarial")}
     return Context(folder, folder / "out", "quick", "cpu", partial=True, weights=weights)
 
@@ -287,6 +291,12 @@ def test_an_untrained_network_has_gradients_and_its_own_statistics(context: Cont
     assert not np.array_equal(classes(twin, images), classes(net, images)) or len(set(classes(twin, images))) == 1
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Untrained networks whose batch statistics are rough: most of their time."""
+    monkeypatch.setattr(perturbations, "UPDATES", 5)
+
+
 def command(folder: Path, role: str, *more: str) -> list[str]:
     base = ["spectrum", "--weights", str(folder / f"{role}.safetensors"), "--data", str(folder), "--partial", "--quiet"]
     return [
@@ -315,6 +325,7 @@ def check_row(row: Finding, out: Path) -> None:
     json.dumps(row.as_dict(), allow_nan=False)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_the_command_measures_once_and_only_what_was_asked(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +356,7 @@ def test_the_command_measures_once_and_only_what_was_asked(
     assert "fig1 of another measurement (other settings)" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("hasty")
 def test_the_command_knows_weights_of_mse_loss(folder: Path) -> None:
     assert main(command(folder, "mse")) == 0
     rows = read_results(folder / "out" / "results.json")
@@ -362,6 +374,23 @@ def test_fig13_is_drawn_and_says_how_the_networks_were_trained(context: Context)
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("hasty")
+def test_fig12_is_of_the_two_layer_network(context: Context, folder: Path) -> None:
+    path = folder / "two_layer.safetensors"
+    inner, outer = initial_weights(20, seed=3)
+    reading = {"hidden_activation": "relu", "output_activation": "sigmoid", "mean": [0.5] * 3, "std": [0.25] * 3}
+    weights_files.write(path, {INNER: inner, OUTER: outer}, reading)
+    row = fig12.run(replace(context, weights={"two_layer": path}), replace(SETTINGS, n=12))
+    check_row(row, context.out)
+    net = TwoLayer.from_file(path)
+    twin = untrained_twin(net, context.images, context.labels, seed=4)
+    assert isinstance(twin, TwoLayer)
+    assert twin.reading == net.reading
+    assert twin.inner.shape == net.inner.shape
+    assert not np.array_equal(twin.inner, net.inner)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_other_attacks_are_effects(context: Context) -> None:
     measurement = concentration.measure(context, "normal", replace(SETTINGS, n=12, effects=True))
     chosen = {effect.choice: effect.value for effect in concentration.effects(measurement)}
