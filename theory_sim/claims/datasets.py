@@ -239,6 +239,7 @@ def _claims() -> list[Claim]:
             partial(judge_theorem3, n=n),
             (REFUTED, HOLDS),
             tolerance=RESOLVED,
+            times=0.6,
             ours=True,
         )
         for n in SIZES
