@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.ops.augment_cpu import augment
+from deep_check.training.card import CARD, write_card
 from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
 from deep_check.training.draws import crops_and_flips, order_of_images, starts
 from deep_check.training.observation import OBSERVED, PREDICTED, is_observed, observe, write_rows
@@ -58,10 +59,10 @@ def train(
 ) -> dict[str, Any]:
     """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
 
-    Leaves weights.safetensors, log.csv, recipe.json, a checkpoint, and observed.csv (predicted.csv) where the recipe
-    observes (predicts). report: called after every step; epoch_done: after every epoch. Raises InputError if the folder
-    holds a run of another recipe or of other images, if the loss is no longer finite (the last checkpoint stays), or if
-    the disk refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
+    Leaves weights.safetensors, card.md, log.csv, recipe.json, a checkpoint, and observed.csv (predicted.csv) where the
+    recipe observes (predicts). report: called after every step; epoch_done: after every epoch. Raises InputError if the
+    folder holds a run of another recipe or of other images, if the loss is not finite (the last checkpoint stays),
+    or if the disk refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n = len(training.labels)
@@ -151,6 +152,7 @@ def train(
         "notes": [*training.notes, *test.notes], **provenance(),
     }  # fmt: skip
     write(folder / WEIGHTS, steps.state(), facts)
+    write_card(folder / WEIGHTS, folder / CARD)
     return log[-1]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deep_check.training.card import CARD
 from deep_check.training.checkpoint import NAME, load_checkpoint
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
@@ -56,6 +57,7 @@ def test_leaves_weights_and_a_log(whole: Path) -> None:
     facts = load_weights(whole / WEIGHTS).facts
     assert facts["recipe"] == RECIPE.as_dict()
     assert facts["result"]["accuracy"] == float(rows[-1]["accuracy"])
+    assert "| seed | 3 |" in (whole / CARD).read_text()
     assert not [path for path in whole.iterdir() if path.name.startswith(".")]
 
 
