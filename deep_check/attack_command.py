@@ -9,7 +9,9 @@ import typer
 
 
 def attack(
-    weights: Annotated[Path, typer.Option(help="Weights of a CIFAR ResNet: .safetensors or .npz.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
     ] = None,
@@ -38,16 +40,21 @@ def attack(
     limit: Annotated[int | None, typer.Option(help="Only the first so many test images.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
     seed: Annotated[int, typer.Option(help="Of random starts.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write images, labels, losses, fooled to this .npz file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write images, labels, losses, fooled to this .npz file, a manifest beside.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Accuracy under an attack, with its 95 % interval; defaults are the paper's PGD."""
+    import time
+
     from deep_check.attacks import METHODS, count_right, named_attack, run_attack, target_labels
     from deep_check.data import find_data, read_test_images
     from deep_check.experiments.options import number
     from deep_check.filtering import Filtered, LowPass, Target
+    from deep_check.models import weights_or_shipped
     from deep_check.noise import Noise, run_noise
     from deep_check.resnet import ResNet
     from deep_check.square import Square, run_square
@@ -76,7 +83,8 @@ def attack(
                         "restarts": restarts, "early_stop": early_stop}  # fmt: skip
         run, chosen = run_attack, named_attack(method, **changes)
     filter_ = None if cutoff is None else LowPass(cutoff, mask)
-    net = ResNet.from_file(weights, device)
+    begun, file = time.monotonic(), weights_or_shipped(weights, "normal")
+    net = ResNet.from_file(file, device)
     attacked: Target = net if filter_ is None else Filtered(net, filter_)
     images, labels, notes = read_test_images(find_data(data), partial, limit)
     aims = labels
@@ -99,12 +107,20 @@ def attack(
         arrays = {"images": found.images, "labels": labels, "losses": found.losses, "fooled": found.fooled}
         _write(out, arrays if target is None else {**arrays, "targets": aims})
     intervals = {name: wilson(count, n) for name, count in counts.items()}
+    result: dict[str, Any] = {"n": n, "cutoff": cutoff, "method": method, "target": target, "attack": vars(chosen)}
+    for name, (low, high) in intervals.items():
+        result[name] = {"accuracy" if name != "reached" else "share": counts[name] / n, "low": low, "high": high}
+    if out is not None:
+        from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
+
+        write_manifest(
+            out.parent, "attack", {**result, "mask": mask, "limit": limit, "partial": partial}, seed=seed,
+            data=data_facts(images, labels, notes), weights={"normal": weights_facts(file)}, device=net.device,
+            seconds=time.monotonic() - begun, files=[out.name], name=out.stem,
+        )  # fmt: skip
     if json_:
         import json
 
-        result: dict[str, Any] = {"n": n, "cutoff": cutoff, "method": method, "target": target, "attack": vars(chosen)}
-        for name, (low, high) in intervals.items():
-            result[name] = {"accuracy" if name != "reached" else "share": counts[name] / n, "low": low, "high": high}
         typer.echo(json.dumps(result))
         return
     for name, (low, high) in intervals.items():

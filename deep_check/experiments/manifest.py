@@ -33,8 +33,9 @@ def write_manifest(
     device: str,
     seconds: float,
     files: Sequence[str] = (),
+    name: str | None = None,
 ) -> Path:
-    """Write `folder`/COMMAND.manifest.json, whole or not at all; its path.
+    """Write `folder`/COMMAND.manifest.json, or NAME.manifest.json, whole or not at all; its path.
 
     configuration: JSON values, or paths. data, weights: of `data_facts` and, by role, `weights_facts`; device: what was
     computed on; files: names of what was written. Raises InputError if the disk refuses.
@@ -46,7 +47,7 @@ def write_manifest(
         "files": list(files), "package": known["version"],
         **{name: known[name] for name in ("versions", "hardware", "commit")},
     }  # fmt: skip
-    path = folder / f"{command}.manifest.json"
+    path = folder / f"{name or command}.manifest.json"
     with replacing([path]) as (fresh,):
         text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False, default=str)
         fresh.write_text(text + "\n", encoding="utf-8")

@@ -28,8 +28,9 @@ def draw(table: Table, steps: int) -> Figure:
                 arms = [[one.value - one.low], [one.high - one.value]]
                 axes.bar(place, one.value, WIDTH * 0.92, color=colour, alpha=0.85, label=label)
                 axes.errorbar(place, one.value, arms, color=BLACK, linewidth=0.9, capsize=2.5)
+                top = max(one.high, one.paper or 0.0)
                 axes.annotate(
-                    f"{one.value:.1%}", (place, one.high), xytext=(0, 2), textcoords="offset points", ha="center",
+                    f"{one.value:.1%}", (place, top), xytext=(0, 2), textcoords="offset points", ha="center",
                     va="bottom", fontsize=8,
                 )  # fmt: skip
                 if one.paper is not None:

@@ -33,6 +33,11 @@ def test_accuracy_and_images(base: list[str], tmp_path: Path, capsys: pytest.Cap
         assert found["fooled"].mean() == pytest.approx(1 - told["attacked"]["accuracy"])
         pixels = (TEST.images / 255).astype(np.float32)
         assert 0.9 * 8 / 255 < np.abs(found["images"] - pixels).max() < 8 / 255 + 1e-6
+    manifest = json.loads((tmp_path / "found.manifest.json").read_text())
+    assert manifest["command"] == "attack"
+    assert manifest["configuration"]["attack"]["restarts"] == 2
+    assert manifest["configuration"]["attacked"] == told["attacked"]
+    assert manifest["files"] == ["found.npz"]
     assert main(base) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["clean", "attacked"]
