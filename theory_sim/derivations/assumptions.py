@@ -107,7 +107,8 @@ def assumption1(sums: str = "weights") -> Derivation:
         -beta0,
         "[paper: Assumption 1]",
         case="over infinite time |ℓ′| would have to stay ≥ β₀",
-        consequence="Where training converges no β₀ > 0 bounds |ℓ′| for ever, and t₀, which divides by β₀, can lie beyond"
+        consequence="Where training converges no β₀ > 0 bounds |ℓ′| for ever, and t₀, which divides by β₀, can"
+        " lie beyond"
         " every step.",
         stays="On every finite run β₀ and β exist, and statements about finitely many steps keep them.",
     )
@@ -227,7 +228,8 @@ def eq16(sums: str = "weights") -> Derivation:
     )
     even = w_.suppose(
         Eq(Integer(1), d * mean_share, evaluate=False),
-        "g isotropic (Gaussian W): the d real coordinates of its spectrum have one mean share, and all shares add up to 1",
+        "g isotropic (Gaussian W): the d real coordinates of its spectrum have one mean share, and all shares"
+        " add up to 1",
         worlds=(),
     )
     one = w_(op.solved, even, args=(mean_share,))

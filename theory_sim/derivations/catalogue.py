@@ -26,8 +26,8 @@ for _family in (assumptions, closed_form, gradient_laws, infinite_width, pgd, si
 ORDER = (
     "assumption1", "assumption2", "assumption3", "assumption4", "eq2", "eq3", "eq4", "eq7", "eq16", "eq8", "eq8_ntk",
     "infinite_width", "eq13", "eq14", "eq15", "closed_form", "sign_polynomial", "thm1_t0", "thm1_t1", "thm1_growth",
-    "thm1_keeps", "thm1_majority", "thm1_negative", "thm2", "thm2_negative", "thm3", "thm3_weak", "thm3_negative", "lemma1",
-    "eq22", "eq23", "thm4", "eq21",
+    "thm1_keeps", "thm1_majority", "thm1_negative", "thm2", "thm2_negative", "thm3", "thm3_weak",
+    "thm3_negative", "lemma1", "eq22", "eq23", "thm4", "eq21",
 )  # fmt: skip
 FAMILIES = {identifier: _FOUND[identifier] for identifier in ORDER}
 assert set(ORDER) == set(_FOUND)
@@ -44,7 +44,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 
 def resolve(name: str) -> tuple[str, ...]:
-    """Ids that a name stands for: an id, an alias, or a row of the ledger (eq8[relu]). InputError lists the near ones."""
+    """Ids that a name stands for: an id, an alias, or a row of the ledger (eq8[relu]).
+
+    Raises InputError, with the near ones, on anything else.
+    """
     plain = name.strip().split("[")[0]
     if plain in FAMILIES:
         return (plain,)

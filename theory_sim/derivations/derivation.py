@@ -1,7 +1,7 @@
 """A derivation: numbered lines, each computed from earlier ones by a named operation, and comparisons with the paper.
 
-`Work` builds one. `check` computes every line again and every difference; `RefusedError` names the first line that does not
-follow.
+`Work` builds one. `check` computes every line again and every difference; `RefusedError` names the first line that
+does not follow.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def errata(sums: str = "weights") -> list[Erratum]:
                     effect,
                     c.consequence,
                     c.stays,
-                )  # fmt: skip
+                )
             )
     return found
 
@@ -124,7 +124,8 @@ def _one_step(c: Comparison) -> Effect:
     name = next(w for w in c.worlds if w in WORLDS)
     standard = name in STANDARD
     env, limits = _standard_world(name) if standard else WORLDS[name](1.0, "two-sided")
-    assert isinstance(c.derived, Eq) and isinstance(c.difference, Expr)
+    assert isinstance(c.derived, Eq)
+    assert isinstance(c.difference, Expr)
     free = sorted({*free_indices(c.derived), *free_indices(c.difference)}, key=lambda v: v.name)
     shapes = [[-1 if a == b else 1 for b in range(len(free))] for a in range(len(free))]
     ranges = {v: np.arange(limits[v.name][0], limits[v.name][1] + 1).reshape(shapes[n]) for n, v in enumerate(free)}

@@ -233,7 +233,8 @@ def eq8(sums: str = "weights") -> Derivation:
         -spread,
         "[paper: Eq. 8]",
         case="smooth activations: the mean rate η̃ in place of η_r",
-        consequence="What is left out is of order η, like what is kept: for Softplus Eq. 8 is not a first-order law, and"
+        consequence="What is left out is of order η, like what is kept: for Softplus Eq. 8 is not a first-order"
+        " law, and"
         " with it Eqs. 13 to 15 and Theorems 1 to 3 lose their proof.",
         stays="The line above Eq. 8 is right, and for ReLU between kink crossings Eq. 8 is exact.",
     )
@@ -385,7 +386,8 @@ def eq14(sums: str = "weights") -> Derivation:
         Eq(gap1, (1 - decay) * gap + drive * (Lx - Hx)),
         drive * (Lx - Hx),
         "[paper: Eq. 14]",
-        consequence="The gap between the crosses grows twice as fast as printed: t₀ of the Remark is twice too late, and"
+        consequence="The gap between the crosses grows twice as fast as printed: t₀ of the Remark is twice too"
+        " late, and"
         " so is j₀ in Eq. 21.",
         stays="The sign: the gap grows at every step because L_x > H_x, and once Δτ_l > Δτ_h this stays so.",
     )
@@ -453,7 +455,8 @@ def eq15(sums: str = "weights") -> Derivation:
         case="as the equality that Theorem 1 prints",
         kind="dropped",
         consequence="Where Δτ_l τ_h is close to Δτ_h τ_l the sign of one step may differ from the printed bracket's.",
-        stays="For τ(δ) < τ(x) the dropped term is positive: it only adds to the growth. To first order Eq. 9 is right.",
+        stays="For τ(δ) < τ(x) the dropped term is positive: it only adds to the growth. To first order Eq. 9"
+        " is right.",
     )
     law = w_(op.truncated, exact, args=(Integer(2), decay, drive), note="N^(t+1) kept whole, as printed", key="first")
     w_.compare(law, Eq(rise, printed), 0, "[paper: Eq. 15]", case="to first order")

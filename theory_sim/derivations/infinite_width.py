@@ -105,9 +105,11 @@ def infinite_width(sums: str = "weights") -> Derivation:
         lost,
         "[paper: Eq. 8]",
         case="m → ∞, smooth activations",
-        consequence="The right limit is no decay and a changed drive, η ℓ′ m E[a²](E[σ′²] + v‖x‖²E[h′]); Eq. 8 has the drive"
+        consequence="The right limit is no decay and a changed drive, η ℓ′ m E[a²](E[σ′²] + v‖x‖²E[h′]); Eq. 8"
+        " has the drive"
         " without its second part, which does not shrink with m.",
-        stays="ĝ moves along x̂ alone, so the closed form and Theorems 1 to 3 hold with the changed drive. For ReLU h = 0.",
+        stays="ĝ moves along x̂ alone, so the closed form and Theorems 1 to 3 hold with the changed drive. For"
+        " ReLU h = 0.",
     )
     w_.check_by(networks_approach_the_limit)
     return w_.done()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measured:
-    """what: in words; value: error, slope or share found; allowed: (low, high); control: a deliberate mistake's value."""
+    """what: in words; value: error, slope or share found; allowed: (low, high); control: of a deliberate mistake."""
 
     what: str
     value: float

@@ -32,7 +32,7 @@ from sympy.core.numbers import ImaginaryUnit
 from theory_sim.derivations.symbols import INDICES
 
 Environment = Mapping[str, Any]
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "cos": np.cos, "sin": np.sin, "sign": np.sign, "atan": np.arctan, "re": np.real,
     "im": np.imag, "Max": np.maximum, "Min": np.minimum,
 }  # fmt: skip

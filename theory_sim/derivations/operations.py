@@ -56,7 +56,7 @@ Lines = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """A name that readers see, the function behind it, and its arguments (SymPy objects, so that they can be changed)."""
+    """A name that readers see, the function behind it, and its arguments: SymPy objects that tests can change."""
 
     name: str
     function: Callable[..., Basic]
@@ -169,7 +169,7 @@ def specialise(lines: Lines, *equalities: Eq) -> Basic:
     return line
 
 
-# Rewriting: the value stays ---------------------------------------------------------------------------------------------
+# Rewriting: the value stays -----------------------------------------------------------------------------------------
 
 
 def rewrite(lines: Lines, right: Expr) -> Basic:
@@ -347,7 +347,7 @@ def at_limit(lines: Lines, name: Expr, variable: Symbol, point: Expr) -> Basic:
     return Eq(name, limit(line.rhs.xreplace({variable: stand_in}), stand_in, point), evaluate=False)
 
 
-# Signs and inequalities -------------------------------------------------------------------------------------------------
+# Signs and inequalities ---------------------------------------------------------------------------------------------
 
 
 def decided(lines: Lines, relation: Rel) -> Basic:
@@ -371,7 +371,7 @@ def decided(lines: Lines, relation: Rel) -> Basic:
 
 
 def bounded(lines: Lines, bound: Expr) -> Basic:
-    """Left side >= a bound (in place of = or >= the right side) that the right side exceeds by what is never negative."""
+    """Left side >= a bound (in place of = or >=) that the right side exceeds by what is never negative."""
     (line,) = lines
     _need(isinstance(line, (Eq, Ge, Gt)), f"no lower bound: {line}")
     _need(nonnegative(line.rhs - bound), f"{line.rhs} >= {bound} does not follow from the signs of the symbols")

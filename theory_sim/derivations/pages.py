@@ -167,8 +167,8 @@ def html_page(sections: list[str], title: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><style>:root { color-scheme: light dark }'
-        f"body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: auto; padding: 1em }}{STYLE}</style></head>"
-        f"<body>{''.join(sections)}</body></html>\n"
+        f"body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: auto; padding: 1em }}{STYLE}</style>"
+        f"</head><body>{''.join(sections)}</body></html>\n"
     )
 
 
@@ -203,7 +203,6 @@ def errata_html(found: list[Erratum]) -> str:
         head = (
             f'{escape(e.source + case)}: {KIND_WORDS[e.kind]} (<a href="#derivation-{e.derivation}">{e.derivation}</a>)'
         )
-        blocks.append(
-            f'<div class="comparison differs" id="erratum-{e.id.replace(":", "-")}"><p>{head}</p><dl>{listed}</dl></div>'
-        )
+        anchor = f"erratum-{e.id.replace(':', '-')}"
+        blocks.append(f'<div class="comparison differs" id="{anchor}"><p>{head}</p><dl>{listed}</dl></div>')
     return f'<section class="derivation" id="errata"><h2>Errata</h2>{"".join(blocks)}</section>'

@@ -187,7 +187,8 @@ def eq22(sums: str = "weights") -> Derivation:
         case="smooth activations, the term ℓ′Hδ dropped",
         kind="dropped",
         consequence="Without Assumption 2 (ℓ′ not small) the dropped term is as large as δ·g g, which is kept.",
-        stays="With |ℓ′| = ε^{1+ν} it is of higher order and Eq. 22 is the first-order law, as the paper argues; for ReLU it is"
+        stays="With |ℓ′| = ε^{1+ν} it is of higher order and Eq. 22 is the first-order law, as the paper"
+        " argues; for ReLU it is"
         " absent.",
     )
     return w_.done()
@@ -338,7 +339,8 @@ def eq21(sums: str = "weights") -> Derivation:
         -gap_k0 / (2 * B_min * room) + gap_k0 / (B_max * room),
         "[paper: Eq. 21]",
         case="L_g − H_g = Λ",
-        consequence="B must be the least gain, not the largest: with max β the printed j₀ can be too early, while the missing"
+        consequence="B must be the least gain, not the largest: with max β the printed j₀ can be too early,"
+        " while the missing"
         " factor 2 makes it too late. Growth after it also needs Δτ_{l,2} ≥ 0, as in thm1_growth.",
         stays="A finite j₀ exists whenever β^(0) > 0 and L_g > H_g, because β never decreases (Lemma 1).",
     )

@@ -110,7 +110,8 @@ def eq3(sums: str = "weights") -> Derivation:
         gap,
         "[paper: Eq. 3]",
         case="at one phase φ",
-        consequence="The ratio ρ is the largest that the difference can be to first order, not its size: where δ̂ is at right"
+        consequence="The ratio ρ is the largest that the difference can be to first order, not its size: where"
+        " δ̂ is at right"
         " angles to x̂ it vanishes.",
         stays="The left side is proportional to ρ at a given phase: high where x̂ is small. Where φ = 0 Eq. 3 is right.",
     )

@@ -118,7 +118,8 @@ def thm1_t0(sums: str = "weights") -> Derivation:
         "[paper: Theorem 1, Remark]",
         case="Δτ_l − Δτ_h < 0 at the start",
         consequence="The printed t₀ is twice too late (its proof uses Eq. 14 with the factor 1).",
-        stays="The statement holds at the printed t₀ too, and already at half of it, as long as training takes so many steps.",
+        stays="The statement holds at the printed t₀ too, and already at half of it, as long as training takes"
+        " so many steps.",
     )
     w_.check_by(trials.gap_after_t0)
     return w_.done()
@@ -213,7 +214,8 @@ def thm1_t1(sums: str = "weights") -> Derivation:
         Ge(tx * (cl + ch), cl),
         "[paper: Eq. 10]",
         case="q grows without bound, τ(δ⁰) < τ(x)",
-        consequence="Eq. 10 needs Eq. 12 (with ≤), which Theorem 1 does not ask for: without it τ passes τ(x) at a finite"
+        consequence="Eq. 10 needs Eq. 12 (with ≤), which Theorem 1 does not ask for: without it τ passes τ(x)"
+        " at a finite"
         " q and falls back to it from above.",
         stays="With Eq. 12 the growth in the end is certain, for all weights of the band sums alike.",
     )

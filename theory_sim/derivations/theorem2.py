@@ -163,7 +163,8 @@ def thm2_negative(sums: str = "weights") -> Derivation:
         lead0 / (drive_max * bracket),
         "[paper: Appendix A.2]",
         case="t₀ with C < 0: the bracket of Eq. 11 negated",
-        consequence="For f < y the bracket of Eq. 11 changes its sign: pairs with a finite t₀ have t₀ = ∞ and the reverse.",
+        consequence="For f < y the bracket of Eq. 11 changes its sign: pairs with a finite t₀ have t₀ = ∞ and"
+        " the reverse.",
         stays="With the bracket negated bound and sharpness are the same.",
     )
     w_.check_by(trials.order_of_two_negative)

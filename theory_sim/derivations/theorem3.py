@@ -88,7 +88,8 @@ def thm3(sums: str = "weights") -> Derivation:
         "[paper: Eq. 12]",
         case="the condition itself",
         kind="stronger",
-        consequence="None for the theorem: Eq. 12 is sufficient as printed. With = in addition it is also necessary as soon"
+        consequence="None for the theorem: Eq. 12 is sufficient as printed. With = in addition it is also"
+        " necessary as soon"
         " as q is not bounded.",
         stays="All of Theorem 3 for f > y.",
     )
@@ -122,7 +123,8 @@ def thm3_weak(sums: str = "weights") -> Derivation:
         Lx * sum_of_drives**2 - Lx * nested,
         "[paper: Appendix A.3]",
         case="a = L_x Σ η Σ η, the inner sum up to and including t′",
-        consequence="The printed a and b are about half of what they are: (Σ η)² = 2 Σ η Σ η less the squares. The path of"
+        consequence="The printed a and b are about half of what they are: (Σ η)² = 2 Σ η Σ η less the squares."
+        " The path of"
         " τ between start and end is misdrawn.",
         stays="Theorem 3 and Eq. 17: a/(a+b) = τ(x) either way, and only this ratio is used.",
     )
@@ -173,7 +175,8 @@ def thm3_negative(sums: str = "weights") -> Derivation:
         Le(tx * (cl + ch), cl),
         "[paper: Eq. 12]",
         case="Eq. 12, whose direction turns round",
-        consequence="For f < y Theorem 3 holds under the opposite of Eq. 12, and fails under Eq. 12 itself once training"
+        consequence="For f < y Theorem 3 holds under the opposite of Eq. 12, and fails under Eq. 12 itself once"
+        " training"
         " has gone far enough.",
         stays="With Eq. 12 turned round (≥) the theorem holds for f < y, and is sharp.",
     )

@@ -163,7 +163,8 @@ def below_input_negative() -> list[Measured]:
 
 def _below_in_training(sign: float) -> list[Measured]:
     """Explicit training: with Eq. 12 (turned round for f < y) never above; with the wrong direction sometimes above."""
-    right, wrong = [], []
+    right: list[bool] = []
+    wrong: list[bool] = []
     for trajectory in quiet_runs(900, 55, sign):
         for band in BANDS:
             s = scalars(trajectory.input_gradient, trajectory.training.x, band)

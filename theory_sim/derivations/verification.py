@@ -28,8 +28,8 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Nothing refused, and numbers were compared and agree."""
-        results = (*self.lines, *self.measured)
-        return self.refusal is None and bool(results) and all(result.holds for result in results)
+        results = [*(line.holds for line in self.lines), *(m.holds for m in self.measured)]
+        return self.refusal is None and bool(results) and all(results)
 
     @property
     def worst(self) -> float:

@@ -117,7 +117,7 @@ def training_world(trajectory: Trajectory, band: Band) -> World:
     pull = outer**2 * act.slope(s[0]) * curved
     delta = band.transform(fgm(net, x, tr.label, RADIUS))
     delta_low, delta_high = band.energies(delta)
-    env = spectral | {
+    env = dict(spectral) | {
         "m": net.width, "sigma": act.value, "slope": act.slope, "curvature": act.curvature,
         "W": padded(net.weights), "a": padded(outer), "s": padded(s[0]), "f": trajectory.output[0],
         "y": tr.label, "ell": residual[0], "loss": 0.5 * residual[0] ** 2, "eta": eta,

@@ -1,5 +1,7 @@
 """Expressions of the derivations as plain text, LaTeX and MathML, by the names in `symbols`."""
 
+# ruff: noqa: N802, N815 - SymPy names a printer's methods after its classes
+
 from __future__ import annotations
 
 import unicodedata
@@ -22,8 +24,10 @@ TEX = {
     "η": r"\eta ", "ℓ": r"\ell ", "τ": r"\tau ", "Δ": r"\Delta ", "φ": r"\varphi ", "ψ": r"\psi ", "σ": r"\sigma ",
     "μ": r"\mu ", "ν": r"\nu ", "κ": r"\kappa ", "ζ": r"\zeta ", "χ": r"\chi ", "β": r"\beta ", "γ": r"\gamma ",
     "α": r"\alpha ", "δ": r"\delta ", "ε": r"\varepsilon ", "ξ": r"\xi ", "ρ": r"\rho ", "ϱ": r"\varrho ",
-    "Λ": r"\Lambda ", "ϑ": r"\vartheta ", "Π": r"\Pi ", "‖": r"\|", "²": "^{2}", "′": "'", "″": "''", "∂": r"\partial ", "∇": r"\nabla ",
-    "⟨": r"\langle ", "⟩": r"\rangle ", "∫": r"\int ", "∞": r"\infty ", "₁": "_{1}", "⁰": "^{0}", "−": "-", "·": r"\cdot ",
+    "Λ": r"\Lambda ", "ϑ": r"\vartheta ", "Π": r"\Pi ",
+    "‖": r"\|", "²": "^{2}", "′": "'", "″": "''", "∂": r"\partial ", "∇": r"\nabla ",
+    "⟨": r"\langle ", "⟩": r"\rangle ", "∫": r"\int ", "∞": r"\infty ", "₁": "_{1}",
+    "⁰": "^{0}", "−": "-", "·": r"\cdot ",
     " ": r"\,",
 }  # fmt: skip
 
@@ -43,7 +47,7 @@ def text_name(name: Name, step: str = "") -> str:
     return out + (f"^({step})" if step else "")
 
 
-class _Text(StrPrinter):  # type: ignore[misc]
+class _Text(StrPrinter):
     """One line of Unicode; products are written side by side."""
 
     printmethod = "_one_line"  # or an Indexed would print itself
@@ -136,7 +140,7 @@ def latex_name(name: Name, step: str = "", sub: str = "") -> str:
     return grouped + (f"_{{{downs}}}" if downs else "") + (f"^{{{ups}}}" if ups else "")
 
 
-class _Latex(LatexPrinter):  # type: ignore[misc]
+class _Latex(LatexPrinter):
     """SymPy's LaTeX with our names."""
 
     def _print_Symbol(self, e: Any, style: str = "plain") -> str:
@@ -211,7 +215,7 @@ def _characters(markup: str) -> str:
     return markup
 
 
-class _MathML(MathMLPresentationPrinter):  # type: ignore[misc]
+class _MathML(MathMLPresentationPrinter):
     """SymPy's presentation MathML with our names."""
 
     def _element(self, markup: str) -> Any:
