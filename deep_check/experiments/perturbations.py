@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ Array = NDArray[np.float32]
 FOLDER = "perturbations"
 NOISE = 700_000  # stream of the random signs and directions
 UPDATES, UPDATE_IMAGES = 50, 64  # of the untrained network's batch statistics: 0.9^50 of their start is left
+_twins: WeakKeyDictionary[Target, dict[tuple[int, str], Target]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,7 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
     path = context.out / FOLDER / f"{word}.npz"
     kept = _read(path, identity, images.shape)
     if kept is None:
-        net = context.net(role)
-        if untrained:
-            net = untrained_twin(net, images, labels, context.seed)
+        net = _twin(context, role, images, labels) if untrained else context.net(role)
         found = run_attack(net, images, labels, attack, context.report(f"gradients, {name}, {attack.norm}"))
         kept = {"adversarial": found.images, "before": classes(net, images), "after": classes(net, found.images)}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +125,16 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
             content: dict[str, Any] = {"identity": np.array(json.dumps(identity)), **kept}
             np.savez_compressed(file, **content)
     return Perturbed(images, labels, **kept)
+
+
+def _twin(context: Context, role: str, images: Array, labels: NDArray[Any]) -> Target:
+    """`untrained_twin`, made once for all attacks: its batch statistics take as long as an attack."""
+    net = context.net(role)
+    known = _twins.setdefault(net, {})
+    key = (context.seed, digest({"images": images}))
+    if key not in known:
+        known[key] = untrained_twin(net, images, labels, context.seed)
+    return known[key]
 
 
 def noise(images: Array, attack: Attack) -> Array:
