@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sympy import Basic, Eq, Expr, Integer, Rel, S
+from sympy import Basic, Eq, Expr, Indexed, Integer, KroneckerDelta, Rel, S
 
 from theory_sim.derivations import operations as op
 from theory_sim.derivations.equality import identical, normal
 from theory_sim.derivations.operations import Operation, RefusedError
+from theory_sim.derivations.symbols import w
 
 KINDS = ("term", "condition", "dropped", "stronger", "hypothetical")
 CONVENTIONS = ("weights", "two-sided", "one-sided")
@@ -168,23 +169,31 @@ def _plain(e: Expr) -> Expr:
 
 def check(derivation: Derivation) -> None:
     """Compute every line and every difference again. Raises RefusedError with the number of the line."""
-    known: dict[int, Basic] = {}
     for line in derivation.lines:
-        where = f"{derivation.id}, line {line.number} ({line.operation.name})"
-        try:
-            again = line.operation.apply(tuple(known[n] for n in line.uses))
-        except RefusedError as refusal:
-            raise RefusedError(f"{where}: {refusal}") from None
-        if not _same(again, line.expression):
-            raise RefusedError(f"{where}: {line.expression} does not follow, {again} does")
-        known[line.number] = line.expression
+        check_line_follows(derivation, line)
     for c in derivation.comparisons:
-        where = f"{derivation.id}, comparison with {c.source}"
-        if not _same(known[c.line], c.derived):
-            raise RefusedError(f"{where}: line {c.line} says something else")
-        found = difference(c.printed, c.derived)
-        if not _same(found, c.difference):
-            raise RefusedError(f"{where}: the difference is {found}, not {c.difference}")
+        check_comparison(derivation, c)
+
+
+def check_line_follows(derivation: Derivation, line: Line) -> None:
+    """Compute one line again from the lines it uses. Raises RefusedError."""
+    where = f"{derivation.id}, line {line.number} ({line.operation.name})"
+    try:
+        again = line.operation.apply(tuple(derivation.lines[n - 1].expression for n in line.uses))
+    except RefusedError as refusal:
+        raise RefusedError(f"{where}: {refusal}") from None
+    if not _same(again, line.expression):
+        raise RefusedError(f"{where}: {line.expression} does not follow, {again} does")
+
+
+def check_comparison(derivation: Derivation, c: Comparison) -> None:
+    """Compute one difference again. Raises RefusedError."""
+    where = f"{derivation.id}, comparison with {c.source}"
+    if not _same(derivation.lines[c.line - 1].expression, c.derived):
+        raise RefusedError(f"{where}: line {c.line} says something else")
+    found = difference(c.printed, c.derived)
+    if not _same(found, c.difference):
+        raise RefusedError(f"{where}: the difference is {found}, not {c.difference}")
 
 
 def _same(one: Basic, other: Basic) -> bool:
@@ -219,9 +228,20 @@ class Work:
         self.comparisons: list[Comparison] = []
         self.checks: list[Callable[[], Any]] = []
 
+    def _weighted(self, e: Any) -> Any:
+        """The expression with the weights of a convention in place of any weights w_k."""
+        if self.sums == "weights" or not isinstance(e, Basic):
+            return e
+        one_sided = self.sums == "one-sided"
+
+        def weight(node: Any) -> Any:
+            return Integer(1) if one_sided else 2 - KroneckerDelta(node.indices[0], 0)
+
+        return e.replace(lambda node: isinstance(node, Indexed) and node.base == w, weight)
+
     def define(self, statement: Basic, note: str = "", *, name: str = "definition", **options: Any) -> Line:
         """A definition, or with name="suppose" a hypothesis."""
-        return self._append(Operation(name, op.define, (statement,)), (), note, **options)
+        return self._append(Operation(name, op.define, (self._weighted(statement),)), (), note, **options)
 
     def suppose(self, statement: Basic, note: str = "", **options: Any) -> Line:
         """A hypothesis."""
@@ -249,7 +269,8 @@ class Work:
             options["order"] = int(args[0])
         if "worlds" not in options and uses:
             options["worlds"] = tuple(v for v in uses[0].worlds if all(v in line.worlds for line in uses))
-        return self._append(Operation(name, function, args), tuple(line.number for line in uses), note, **options)
+        arguments = tuple(map(self._weighted, args))
+        return self._append(Operation(name, function, arguments), tuple(line.number for line in uses), note, **options)
 
     def _append(self, operation: Operation, uses: tuple[int, ...], note: str, **options: Any) -> Line:
         options.setdefault("worlds", self.worlds)
@@ -271,6 +292,7 @@ class Work:
         kind: str = "",
     ) -> None:
         """Lay the paper's form beside a line; `recorded` is the difference this code claims. Raises RefusedError."""
+        printed, recorded = self._weighted(printed), self._weighted(recorded)
         found = difference(printed, line.expression)
         expected = found if recorded is None else S(recorded)
         if not _same(found, expected):

@@ -5,7 +5,7 @@ Appendix A.1 is covered line by line: Eq. 13, the recursion of the inner product
 
 from __future__ import annotations
 
-from sympy import Abs, Eq, I, Integer, KroneckerDelta, Sum, conjugate, cos, exp, pi, sign
+from sympy import Abs, Eq, I, Integer, Sum, conjugate, cos, exp, pi, sign
 
 from theory_sim.derivations import operations as op
 from theory_sim.derivations.derivation import Derivation, Line, Work
@@ -113,22 +113,6 @@ ACTIVE = Eq(a2, over_units(a[r] ** 2 * slope(s[r]) ** 2))
 DRIVE = Eq(drive, eta * ell * a2)
 RATE = Eq(rate[r], eta * a[r] * x2 * ell * curvature(s[r]))
 DECAY = Eq(decay, over_units(rate[r]) / m)
-
-
-def weights_of(sums: str) -> Eq | None:
-    """w_k of a convention; None for any weights."""
-    return {
-        "two-sided": Eq(w[k], 2 - KroneckerDelta(k, 0), evaluate=False),
-        "one-sided": Eq(w[k], Integer(1), evaluate=False),
-    }.get(sums)
-
-
-def in_convention(work: Work, line: Line) -> Line:
-    """The line with the weights of the asked convention put in (all statements hold for any positive weights)."""
-    rule = weights_of(work.sums)
-    if rule is None:
-        return line
-    return work(op.insert, line, work.define(rule, f"{work.sums} sums", worlds=line.worlds))
 
 
 def eq4(sums: str = "weights") -> Derivation:
@@ -359,7 +343,7 @@ def eq14(sums: str = "weights") -> Derivation:
     w_ = Work(
         "eq14",
         "The two crosses drift apart",
-        "Δτ_l − Δτ_h after a step",
+        "(Δτ_l−Δτ_h)^(t+1) = (1−η̃)(Δτ_l−Δτ_h)^(t) + η^(t)(L_x−H_x)",
         "[paper: Eq. 14]",
         claims=("eq14", "thm1_t0"),
         sums=sums,
