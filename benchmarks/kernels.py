@@ -36,7 +36,7 @@ from theory_sim.errors import InputError, require
 
 DEVICES = ("auto", "cpu", "cuda")
 OURS = {"cpu": "numba", "cuda": "cuda"}
-EAGER_ASKED, COMPILED_ASKED, TRAINING_ASKED = 1 / 0.55, 1 / 0.65, 1.0  # times the speed of the peer's best form
+EAGER_ASKED, COMPILED_ASKED, TRAINING_ASKED = 1 / 0.45, 1 / 0.5, 1 / 0.85  # times the speed of the peer's best form
 COMPILED = {"cpu": "default", "cuda": "max-autotune"}  # mode of torch.compile
 WARM = 1  # calls of a turn that nobody times: caches and threads wake up after the pause
 
@@ -155,8 +155,8 @@ def _networks(
         eager = ask_of_fastest([row for row in rows if row.peer != "torch compile"], EAGER_ASKED)
         return eager + ask_of_fastest([row for row in rows if row.peer == "torch compile"], COMPILED_ASKED)
 
-    def training(job: str) -> list[Row]:
-        problem: Problem = training_problem(sizes, initial_state(architecture, 0))
+    def training(job: str, n: int) -> list[Row]:
+        problem: Problem = training_problem(sizes, n, initial_state(architecture, 0))
         sides = list(_torch("training", device)) if "torch" in peers else []
         rows = compare(
             job, problem, [_ours("training", device)], sides, repeats=repeats, bound=TRAINING_BOUND,
@@ -169,8 +169,9 @@ def _networks(
         chosen = [] if n in sizes.attacks_alone else peers
         cost = Cost(n * attack_operations(architecture), None)
         yield job, cost, partial(attack, job, n, chosen)
-    job = f"training step, {sizes.n} images"
-    yield job, Cost(sizes.n * training_operations(architecture), None), partial(training, job)
+    for n in sizes.trainings:
+        job = f"training step, {n} images"
+        yield job, Cost(n * training_operations(architecture), None), partial(training, job, n)
 
 
 def _ours(what: str, device: str) -> Side:

@@ -47,7 +47,7 @@ ADAM = Rates(0.05)  # parameters move by more than float32 rounds them
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images of an operation and of a training step; depth and image size of the network; batches of the attack.
+    """Images of an operation; depth and image size of the network; batches of the attack and of a training step.
 
     turn_s: what a turn should take at the least: shorter calls are repeated within it.
     """
@@ -57,6 +57,7 @@ class Sizes:
     size: int = 32
     attacks: tuple[int, ...] = (96, 100, 250, 1000)
     attacks_alone: tuple[int, ...] = (4000,)  # without peers: does memory grow?
+    trainings: tuple[int, ...] = (32, 128, 512)
     turn_s: float = 0.03
 
     @property
@@ -65,7 +66,7 @@ class Sizes:
         return Architecture(depth=self.depth, size=self.size)
 
 
-QUICK = Sizes(n=19, depth=8, size=8, attacks=(21,), attacks_alone=(), turn_s=0.0)
+QUICK = Sizes(n=19, depth=8, size=8, attacks=(21,), attacks_alone=(), trainings=(19,), turn_s=0.0)
 
 
 @dataclass(frozen=True)

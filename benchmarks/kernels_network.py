@@ -55,9 +55,9 @@ def attack_problem(sizes: Sizes, n: int, state: Mapping[str, NDArray]) -> Proble
     return {**_network(sizes, state), "images": images, "labels": all_labels, "checked": checked}
 
 
-def training_problem(sizes: Sizes, state: Mapping[str, NDArray]) -> Problem:
-    """One batch."""
-    images, labels = _images(sizes, sizes.n, 2)
+def training_problem(sizes: Sizes, n: int, state: Mapping[str, NDArray]) -> Problem:
+    """One batch of n images."""
+    images, labels = _images(sizes, n, 2)
     return {**_network(sizes, state), "images": images, "labels": labels}
 
 

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,11 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """JSON object of the row; `passed` included."""
         return {**asdict(self), "passed": self.passed}
+
+
+def row_of(found: Mapping[str, Any]) -> Row:
+    """The row of a JSON object as `Row.as_dict` makes it; other keys are left out."""
+    return Row(**{name.name: found[name.name] for name in fields(Row) if name.name in found})
 
 
 def n_cores() -> int:

@@ -125,7 +125,7 @@ def check_networks(attack: Callable[[Any], Any], training: Callable[[Any], Any])
     problem = kernels_network.attack_problem(kernels_jobs.QUICK, 5, STATE)
     exact = kernels_network.attack_exact(problem)
     assert kernels_network.attack_error(arrays_of(attack(problem)), exact) <= kernels_network.ATTACK_BOUND
-    problem = kernels_network.training_problem(kernels_jobs.QUICK, STATE)
+    problem = kernels_network.training_problem(kernels_jobs.QUICK, kernels_jobs.QUICK.n, STATE)
     exact = kernels_network.training_exact(problem)
     assert kernels_network.training_error(arrays_of(training(problem)), exact) <= kernels_network.TRAINING_BOUND
 

@@ -74,6 +74,51 @@ def prepare_training(problem: Problem, threads: int, layout: str, device: str = 
     return on_device(torch, run, device)
 
 
+def prepare_run(problem: Problem, threads: int, layout: str, device: str = "cpu", double: bool = False) -> Run:
+    """Steps of training as `benchmarks.training` has them: crops and flips of a whole batch by one index.
+
+    double: in float64.
+    """
+    import torch
+
+    from benchmarks.training import PADDING
+
+    prepare_torch(torch, threads)
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    kind = torch.float64 if double else torch.float32
+    images, labels, offsets, flips = (
+        torch.from_numpy(problem[name]).to(device) for name in ("images", "labels", "offsets", "flips")
+    )
+    n, side = int(problem["batch"]), images.shape[-1]
+    places = torch.arange(side, device=device)
+    channels = torch.arange(images.shape[1], device=device)[None, :, None, None]
+
+    def batch(own: slice) -> Any:
+        padded = torch.nn.functional.pad(images[own], (PADDING,) * 4)
+        columns = torch.where(flips[own, None], side - 1 - places, places)
+        rows = (offsets[own, 0, None] + places)[:, None, :, None]
+        columns = (offsets[own, 1, None] + columns)[:, None, None, :]
+        every = torch.arange(len(padded), device=device)[:, None, None, None]
+        x = padded[every, channels, rows, columns].to(kind) / 255
+        return x.contiguous(memory_format=memory_format)
+
+    def run() -> dict[str, Any]:
+        network = _network(problem).train().to(device=device, dtype=kind, memory_format=memory_format)
+        optimizer = fused_adam(torch, network.parameters(), TRAINING_ADAM)
+        losses = []
+        for begin in range(0, len(labels), n):
+            own = slice(begin, begin + n)
+            optimizer.zero_grad(set_to_none=True)
+            loss = torch.nn.functional.cross_entropy(network(batch(own)), labels[own])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        found = torch.stack(losses).cpu().numpy()
+        return {"losses": np.asarray(found, float)}
+
+    return on_device(torch, run, device)
+
+
 def _network(problem: Problem) -> Any:
     from benchmarks.peers.torch_resnet import load
 
