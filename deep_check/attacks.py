@@ -105,16 +105,17 @@ def run_attack(
 
     first: number of the first image, for random starts. report: told gradients done, and all. judge: what is to be
     fooled, if it is not the target whose gradients are taken (an attacker who knows another network, or no filter); of
-    restarts, the worst for the judge counts. Raises InputError on images outside of [0, 1], NaN, labels that do not
-    fit, and an early stop with another judge. The images given stay as they are.
+    restarts, the worst for the judge counts. Who knows no judge cannot stop early at what it says: paths then go to
+    their ends, and early_stop only spares restarts. Raises InputError on images outside of [0, 1], NaN, and labels that
+    do not fit. The images given stay as they are.
     """
-    require(judge is None or not attack.early_stop, "early stop: allowed is only what is attacked as its own judge")
     images = np.ascontiguousarray(images, np.float32)
     check_unit_range(images)
     labels = check_labels(labels, n := len(images), 1 << 30)
     found, fooled, losses = images.copy(), np.zeros(n, bool), np.full(n, -np.inf, np.float32)
     total = attack.steps * attack.restarts * n
-    batch = BATCH if captured_climb(target, attack) is None else CAPTURED_BATCH
+    path = attack if judge is None else replace(attack, early_stop=False)
+    batch = BATCH if captured_climb(target, path) is None else CAPTURED_BATCH
     for restart in range(attack.restarts):
         standing = np.flatnonzero(~fooled) if attack.early_stop else np.arange(n)
         for begin in range(0, len(standing), batch):
@@ -124,7 +125,7 @@ def run_attack(
             def tell(gradients: int, done: int = done) -> None:
                 report(done + gradients, total)
 
-            x = _climb(target, images[own], labels[own], attack, restart, first + own, tell)
+            x = _climb(target, images[own], labels[own], path, restart, first + own, tell)
             logits = (judge or target)(x)
             gain = (-1 if attack.targeted else 1) * loss_of(logits, labels[own], attack.loss)[0]
             reached = _reached(logits, labels[own], attack)
@@ -193,7 +194,8 @@ def _climb(
                     return ends
         step(x, images, gradient, size, attack.radius)
         tell((done + 1) * len(numbers))
-    ends[going] = x
+    if attack.early_stop:
+        ends[going] = x
     return ends
 
 

@@ -12,12 +12,14 @@ import typer
 
 from deep_check.attack_command import attack
 from deep_check.classify import classify
+from deep_check.evaluation.command import evaluate
 from deep_check.experiments.figures_command import figures
 from deep_check.experiments.filter_command import filter_
 from deep_check.experiments.spectrum_command import spectrum
 from deep_check.fetch_command import fetch
 from deep_check.info import info
 from deep_check.selftest.command import selftest
+from deep_check.training.card_command import card
 from deep_check.training.command import train
 from theory_sim.command_line import run_app
 
@@ -32,10 +34,12 @@ app.command()(info)
 app.command()(classify)
 app.command()(fetch)
 app.command()(train)
+app.command()(card)
 app.command()(attack)
 app.command("filter")(filter_)
 app.command()(spectrum)
 app.command()(figures)
+app.command()(evaluate)
 
 
 def _print_version(wanted: bool) -> None:
