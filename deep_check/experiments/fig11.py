@@ -1,0 +1,108 @@
+"""Fig. 11: the low-frequency ratio along the training of the two-layer network, and theory's prediction of it.
+
+The prediction is led along in training and knows the weights of the start, the batches and the rate only
+(`deep_check.two_layer.prediction`). [paper: Fig. 11, Appendix C.2]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from deep_check.experiments import along_training
+from deep_check.experiments.along_training import (
+    ATTACKS,
+    CUTOFF,
+    Curves,
+    described,
+    directions,
+    effects,
+    levels,
+    parameters,
+)
+from deep_check.experiments.context import Context
+from deep_check.experiments.results import UNDECIDED, Finding, Measured, verdict
+
+STATEMENT = (
+    "For a two-layer network of 500 hidden units with a fixed outer layer, trained by SGD without tricks to more than "
+    "40 % test accuracy, the low-frequency ratio τ of perturbations increases along 2,000 iterations: (a) l2 FGM, "
+    "(b) l2 PGD."
+)
+TESTED = (
+    f"{along_training.TESTED} The network counts only if its test accuracy is above 40 % by its 95 % interval. Beside "
+    "it, without weight for the verdict: theory's prediction of the same curves from the weights of the start, how far "
+    "it is from them, and whether it has the direction of the rise."
+)
+LEAST_ACCURACY = 0.4
+
+
+def measure(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of what was observed and predicted while the network was trained. Raises MissingError without them."""
+    files = [along_training.observed_file(context, "two_layer", name) for name in ("observed", "predicted")]
+    observed, predicted = (along_training.read_rows(path) for path in files)
+    return observed, predicted
+
+
+def theory(observed: Curves, predicted: Curves, rows: list[dict[str, Any]]) -> tuple[Measured, ...]:
+    """The prediction's rise, its distance at the end, and its largest anywhere; rows: of the predicted.csv."""
+    found = []
+    for attack, word in ATTACKS.items():
+        own = [row for row in rows if (row["attack"], row["cutoff"]) == (attack, CUTOFF)]
+        last = max(own, key=lambda row: row["step"])
+        worst = max(own, key=lambda row: abs(row["difference"]))
+        curve = observed[attack, CUTOFF]
+        n = int(last["n"])
+        found += [
+            predicted[attack, CUTOFF].rise(f"theory: τ of {word} at the end minus at the start"),
+            Measured(f"theory's τ of {word} minus the network's at the end, image by image", last["difference"],
+                     last["difference_low"], last["difference_high"], n),
+            Measured(f"the same where it is largest, step {int(worst['step'])}", worst["difference"],
+                     worst["difference_low"], worst["difference_high"], int(worst["n"])),
+            Measured(f"cosine of theory's perturbation and the network's by {word} at the end", last["cosine"],
+                     last["cosine_low"], last["cosine_high"], n),
+            Measured(f"correlation of the two curves of τ by {word} over the observed steps",
+                     float(np.corrcoef(curve.mean, predicted[attack, CUTOFF].mean)[0, 1]), n=len(curve.step)),
+        ]  # fmt: skip
+    return tuple(found)
+
+
+def judge(
+    observed: Curves, predicted: Curves, predicted_rows: list[dict[str, Any]], facts: Mapping[str, Any]
+) -> Finding:
+    """The row of the ledger; facts: what the weights' file says of its training."""
+    result, recipe = facts["result"], facts.get("recipe", {})
+    accuracy = Measured("test accuracy", result["accuracy"], result["low"], result["high"], result["n"])
+    rising = directions(observed)
+    says = verdict(rising) if result["low"] > LEAST_ACCURACY else UNDECIDED
+    n = int(observed["fgm", CUTOFF].n.sum())
+    told = theory(observed, predicted, predicted_rows)
+    rises = ", ".join(
+        f"{predicted[attack, CUTOFF].mean[0]:.3f} to {predicted[attack, CUTOFF].mean[-1]:.3f} ({word})"
+        for attack, word in ATTACKS.items()
+    )
+    cosines = " and ".join(f"{one.value:.2f}" for one in told if one.name.startswith("cosine"))
+    conclusion = (
+        f"{described(observed)}. Theory, from the weights of the start alone, has {rises}; at the end the cosine of "
+        f"its perturbations and the network's is {cosines}. Test accuracy {accuracy.value:.1%}."
+    )
+    names = ("width", "hidden_activation", "output_activation", "loss", "learning_rate", "batch_size", "normalisation")
+    chosen = {**parameters(recipe, observed), **{name: recipe[name] for name in names if name in recipe}}
+    return Finding("fig11", "11", STATEMENT, TESTED, says, n, (*rising, accuracy, *told, *levels(observed)), conclusion,
+                   chosen, effects(observed))  # fmt: skip
+
+
+def run(context: Context) -> Finding:
+    """Read, judge, draw: fig11.png, fig11.pdf, fig11.csv."""
+    from deep_check.experiments.along_training_picture import draw
+
+    rows, predicted_rows = measure(context)
+    observed, predicted = (along_training.curves(part) for part in (rows, predicted_rows))
+    context.out.mkdir(parents=True, exist_ok=True)
+    context.save_table("fig11", along_training.table(rows) + along_training.table(predicted_rows, "theory"))
+    title = f"{context.weights_file('two_layer').name}: perturbations of 100 random training images, and theory's"
+    pictures = context.save_pictures("fig11", draw(observed, title, predicted))
+    facts = context.net("two_layer").facts
+    return replace(judge(observed, predicted, predicted_rows, facts), pictures=pictures)
