@@ -13,7 +13,9 @@ def train(
         Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; the same command goes on from there.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Recipe, a TOML file; --keys lists its keys.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe: normal, mse, ..., or a TOML file; --keys lists its keys.")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, over the recipe's.")] = None,
     hold_out: Annotated[
         bool, typer.Option("--hold-out", help="Train on batches 1-4 and judge on 5: to choose a recipe.")
@@ -22,7 +24,11 @@ def train(
     keys: Annotated[bool, typer.Option("--keys", help="Print every key with its default, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
 ) -> None:
-    """Train a ResNet on CIFAR-10: normally, with MSE, or against an adversary; resumable to the same bits."""
+    """Train a ResNet or a two-layer network on CIFAR-10: normally, with MSE, against an adversary.
+
+    Interrupted, the same command goes on to the same bits. Recipes that come along: adversarial, mse, normal,
+    two-layer, and for a GPU adversarial-pgd, normal-adam.
+    """
     from deep_check.data import find_data
     from deep_check.training.recipe import Recipe, read_recipe
     from deep_check.training.trainer import WEIGHTS, Progress, train

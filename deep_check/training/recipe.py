@@ -13,6 +13,7 @@ from deep_check.normalisation import NORMALISATIONS
 from theory_sim.configuration import parse_text, read_toml, require_known, split_setting
 from theory_sim.errors import require
 
+RECIPES = Path(__file__).parent.parent / "recipes"
 CHOICES = {
     "network": ("resnet", "two-layer"),
     "hidden_activation": ("relu", "sigmoid", "relu-sigmoid"),
@@ -120,11 +121,19 @@ class Recipe:
         )
 
 
+def known_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
+
+
 def read_recipe(path: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
     """A recipe from a TOML file (all defaults without one), then changed by settings "key=value".
 
-    Raises InputError if the file cannot be read, a key is unknown (near ones are named), or a value is not allowed.
+    path: or the name of one of `known_recipes`, unless there is a file of this name. Raises InputError if the file
+    cannot be read, a key is unknown (near ones are named), or a value is not allowed.
     """
+    if path is not None and str(path) in known_recipes() and not path.exists():
+        path = RECIPES / f"{path}.toml"
     given = read_toml(path) if path is not None else {}
     for name, text in map(split_setting, settings):
         given[name] = parse_text(text)
