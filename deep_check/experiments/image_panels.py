@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from deep_check.experiments.perturbations import Settings
@@ -52,8 +54,17 @@ def show_map(
     panel.set_yticks((-16, -8, 0, 8, 15))
     for side in ("top", "right"):
         panel.spines[side].set_visible(True)
-    figure.colorbar(image, ax=panel, shrink=0.85, label=words, extend=extend)
+    bar = figure.colorbar(image, ax=panel, shrink=0.85, label=words, extend=extend)
+    if isinstance(limits.get("norm"), LogNorm):
+        plain_numbers(bar.ax.yaxis)
     show_low_band(panel, settings)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Ticks of a logarithmic axis of little range: 0.7, 1, 1.5, 2, ..., not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def show_low_band(panel: Any, settings: Settings) -> None:

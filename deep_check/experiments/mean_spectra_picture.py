@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from deep_check.experiments import concentration, log_difference
-from deep_check.experiments.image_panels import show_map
+from deep_check.experiments.image_panels import plain_numbers, show_map
 from deep_check.experiments.results import mean_interval
 from theory_sim.picture_style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE, new_figure
 
@@ -66,6 +66,7 @@ def _moduli(figure: Figure, line: Any, part: concentration.Measurement, letter: 
             _curve(panel, moduli[name].densities, colour, dashes, words)
     if logarithmic:
         panel.set_yscale("log")
+        plain_numbers(panel.yaxis)
     else:
         panel.set_ylim(bottom=0)
     limits = panel.get_ylim()
