@@ -264,8 +264,10 @@ def _of_norm(
     )
     if low > 0:
         return f"{words} The filter adds {100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}]."
-    lost = f" {percent(1 - worst.count / blind.count)} of what the blind attacker leaves is no protection."
-    return f"{words} The filter adds nothing that this evaluation can see.{lost if blind.count else ''}"
+    words += " The filter adds nothing that this evaluation can see."
+    if not blind.count:
+        return words
+    return f"{words} {percent(1 - worst.count / blind.count)} of what the blind attacker leaves is no protection."
 
 
 def _of_steps(rows: Sequence[Line], norm: str) -> str:

@@ -111,10 +111,14 @@ def main_rows(settings: Settings, *, robust: bool, transfer: bool) -> Iterator[R
         for system in systems:
             yield Row("main", system, LOGITS, "noise", norm, radius, restarts=scale.draws)
             yield Row("main", system, AWARE, "pgd", norm, radius, "cross_entropy", 1)
-            for attacker in (AWARE,) if system in (BARE, ROBUST) else (BLIND, AWARE):
-                for steps, restarts in scale.robust_pgd if system.startswith(ROBUST) else scale.pgd:
-                    for loss in LOSSES:
-                        yield Row("main", system, attacker, "pgd", norm, radius, loss, steps, restarts)
+            for steps, restarts in scale.robust_pgd if system in (ROBUST, ROBUST_DEFENDED) else scale.pgd:
+                for loss in LOSSES:
+                    yield Row("main", system, AWARE, "pgd", norm, radius, loss, steps, restarts)
+        for steps, restarts in scale.pgd:
+            for loss in LOSSES if restarts > 1 else LOSSES[:1]:  # blind paths have to go to their ends
+                yield Row("main", DEFENDED, BLIND, "pgd", norm, radius, loss, steps, restarts)
+        if robust:
+            yield Row("main", ROBUST_DEFENDED, BLIND, "pgd", norm, radius, LOSSES[0], scale.pgd[0][0])
         for system in (BARE, DEFENDED, *((ROBUST,) if robust else ())):
             yield Row("main", system, LOGITS, "square", norm, radius, "margin", scale.queries)
         if transfer:
@@ -144,7 +148,7 @@ def cost(row: Row, n: int) -> float:
         return n * max(row.restarts, row.steps) * standing / 2
     spared = 1.0 if row.part == "doubling" or row.restarts == 1 else (1 + 0.5 * (row.restarts - 1)) / row.restarts
     if row.attacker == AWARE and row.part != "doubling":
-        spared *= 0.5 if row.system.startswith(ROBUST) else 0.15
+        spared *= 0.5 if row.system.startswith(ROBUST) else 0.1
     return n * row.steps * row.restarts * spared
 
 

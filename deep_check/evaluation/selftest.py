@@ -145,16 +145,18 @@ def _slope(target: Target, images: Array, labels: NDArray[np.int64]) -> Check:
     """The gradient is the gradient: along it the margin rises as fast as the gradient is long."""
     gradient = target.input_gradient(images, labels, "margin")[1].astype(float)
     lengths = np.sqrt((gradient**2).sum((1, 2, 3)))
-    good = lengths > 0
+    name, good = "the gradient is that of the loss", lengths > 0
+    if 2 * good.sum() < len(good):
+        return Check(name, False, f"{int((~good).sum())} of {len(good)} images have no gradient")
     directions = gradient[good] / lengths[good][:, None, None, None]
     ends = [
         loss_of(target((images[good] + sign * STEP * directions).astype(np.float32)), labels[good], "margin")[0]
         for sign in (1, -1)
     ]
     ratios = (ends[0].astype(float) - ends[1]) / (2 * STEP) / lengths[good]
-    middle = float(np.median(ratios)) if good.any() else 0.0
+    middle = float(np.median(ratios))
     told = f"rise along the gradient over its length: {middle:.3f} (allowed {SLOPE[0]:g} to {SLOPE[1]:g})"
-    return Check("the gradient is that of the loss", SLOPE[0] <= middle <= SLOPE[1], told)
+    return Check(name, SLOPE[0] <= middle <= SLOPE[1], told)
 
 
 def _beats_noise(target: Target, images: Array, labels: NDArray[np.int64], attack: Attack, noise: Array) -> Check:
