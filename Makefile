@@ -1,4 +1,5 @@
 # make verify   environment, install, the ledger of claims
+# make report   environment, install, report/report.html: ledger, derivations, errata, explorer
 # make test     environment, install, the whole test suite
 # make lint     ruff and mypy
 # make clean    remove the environment and everything generated
@@ -10,10 +11,14 @@ BIN := $(VENV)/bin
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: verify test lint environment clean
+.PHONY: verify report test lint environment clean
 
 verify: $(USER_STAMP)
 	$(BIN)/python -m theory_sim verify
+
+# What deep_check measured goes in where it is: make report DEEP=runs/figures/results.json
+report: $(USER_STAMP)
+	$(BIN)/python -m theory_sim report --out report $(if $(DEEP),--deep $(DEEP))
 
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest

@@ -13,6 +13,7 @@ import typer
 from theory_sim.claims.command import replay, verify
 from theory_sim.command_line import run_app
 from theory_sim.derivations.command import derive
+from theory_sim.report.command import report
 from theory_sim.simulation.command import simulate
 from theory_sim.sweep.command import sweep
 from theory_sim.sweep.plots.command import plot
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(replay)
 app.command()(derive)
+app.command()(report)
 app.command()(simulate)
 app.command()(sweep)
 app.command()(plot)

@@ -6,7 +6,7 @@ not equations of one step are measured by functions of their own (`EFFECTS`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -90,10 +90,10 @@ def _standard_world(name: str) -> World:
     return training_world(*standard_run(name))
 
 
-def errata(sums: str = "weights") -> list[Erratum]:
-    """All differences but those that an assumption of the paper rules out."""
+def errata(sums: str = "weights", identifiers: Sequence[str] = ORDER) -> list[Erratum]:
+    """All differences, of these derivations, but those that an assumption of the paper rules out."""
     found = []
-    for identifier in ORDER:
+    for identifier in identifiers:
         derivation = derive(identifier, sums)
         for number, c in enumerate(derivation.comparisons, 1):
             if c.agrees or c.kind == "hypothetical":
