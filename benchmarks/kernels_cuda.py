@@ -61,19 +61,19 @@ def prepare(problem: Problem, threads: int, kind: str) -> OnCupy:
     return OnCupy(OPERATIONS[kind](cuda_device(), problem))
 
 
-def prepare_attack(problem: Problem, threads: int) -> OnCupy:
+def prepare_attack(problem: Problem, threads: int, precision: str = "float32") -> OnCupy:
     """A PGD step, one CUDA graph."""
-    return OnCupy(attack(cuda_device(), problem))
+    return OnCupy(attack(cuda_device(), problem, precision))
 
 
-def prepare_training(problem: Problem, threads: int) -> OnCupy:
+def prepare_training(problem: Problem, threads: int, precision: str = "float32") -> OnCupy:
     """A training step, one CUDA graph."""
-    return OnCupy(training(cuda_device(), problem))
+    return OnCupy(training(cuda_device(), problem, precision))
 
 
-def attack(device: Device, problem: Problem) -> Run:
+def attack(device: Device, problem: Problem, precision: str = "float32") -> Run:
     """A PGD step on any device."""
-    network = AttackNetwork(*network_of(problem), problem["mean"], problem["std"], device)
+    network = AttackNetwork(*network_of(problem), problem["mean"], problem["std"], device, precision)
     room, origin = network.make_room(len(problem["images"])), device.send(problem["images"])
     checked = problem["checked"]
     device.write(room.labels, problem["labels"].astype(np.int32))
@@ -96,9 +96,9 @@ def attack(device: Device, problem: Problem) -> Run:
     return run
 
 
-def training(device: Device, problem: Problem) -> Run:
+def training(device: Device, problem: Problem, precision: str = "float32") -> Run:
     """A training step on any device."""
-    network = TrainingNetwork(*network_of(problem), problem["mean"], problem["std"], device)
+    network = TrainingNetwork(*network_of(problem), problem["mean"], problem["std"], device, precision)
     adam = Adam(device, network.parameters.shape[0], *TRAINING_ADAM)
     steps = TrainingSteps(network, adam, len(problem["images"]), LOSS)
     steps.load(problem["images"], problem["labels"])

@@ -23,6 +23,17 @@ extern "C" __global__ void multiply_add(float *out, int rounds) {
 """
 
 
+def measure_double_fma(*, quick: bool = False) -> float:
+    """Fused multiply-adds a second in float64, each counted once. Raises ImportError without CuPy."""
+    import cupy
+
+    rounds = 64 if quick else 2**13
+    kernel = cupy.RawKernel(SOURCE.replace("float", "double").replace("fmaf", "fma"), "multiply_add")
+    blocks = BLOCKS_OF_A_PROCESSOR * cupy.cuda.Device().attributes["MultiProcessorCount"]
+    few, count = cupy.zeros(16, "f8"), float(CHAINS * rounds * THREADS * blocks)
+    return count / _seconds(cupy, lambda: kernel((blocks,), (THREADS,), (few, cupy.int32(rounds))))
+
+
 def measure_cuda_limits(*, quick: bool = False) -> Float32Limits:
     """Best of several measurements of the current device, without TF32. Raises ImportError without CuPy."""
     import cupy
