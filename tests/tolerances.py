@@ -83,6 +83,7 @@ TOLERANCES = {
     "steps_cuda": Tolerance(5e-5, "two float32 training steps, CPU beside GPU, in norm, where no ReLU's sign turns"),
     "two_layer_difference": Tolerance(2e-6, "float32 sums of 3072 terms, beside differences of float64 losses"),
     "two_layer_gradient": Tolerance(3e-6, "float32 sums of 3072 terms there and back, beside float64"),
+    "derived_law": Tolerance(1e-11, "a derived expression beside the code of the same law, sums over up to 17 bins"),
     "drawn_variance": Tolerance(0.02, "of 10^5 normals, five standard deviations"),
     "drawn_variance_few": Tolerance(0.32, "of 500 normals, five standard deviations"),
 }

@@ -175,28 +175,34 @@ def check(derivation: Derivation) -> None:
         check_comparison(derivation, c)
 
 
+def recomputed(derivation: Derivation, line: Line) -> Basic:
+    """What a line's operation makes of the lines it uses. Raises RefusedError."""
+    return line.operation.apply(tuple(derivation.lines[n - 1].expression for n in line.uses))
+
+
 def check_line_follows(derivation: Derivation, line: Line) -> None:
     """Compute one line again from the lines it uses. Raises RefusedError."""
     where = f"{derivation.id}, line {line.number} ({line.operation.name})"
     try:
-        again = line.operation.apply(tuple(derivation.lines[n - 1].expression for n in line.uses))
+        again = recomputed(derivation, line)
     except RefusedError as refusal:
         raise RefusedError(f"{where}: {refusal}") from None
-    if not _same(again, line.expression):
+    if not same(again, line.expression):
         raise RefusedError(f"{where}: {line.expression} does not follow, {again} does")
 
 
 def check_comparison(derivation: Derivation, c: Comparison) -> None:
     """Compute one difference again. Raises RefusedError."""
     where = f"{derivation.id}, comparison with {c.source}"
-    if not _same(derivation.lines[c.line - 1].expression, c.derived):
+    if not same(derivation.lines[c.line - 1].expression, c.derived):
         raise RefusedError(f"{where}: line {c.line} says something else")
     found = difference(c.printed, c.derived)
-    if not _same(found, c.difference):
+    if not same(found, c.difference):
         raise RefusedError(f"{where}: the difference is {found}, not {c.difference}")
 
 
-def _same(one: Basic, other: Basic) -> bool:
+def same(one: Basic, other: Basic) -> bool:
+    """True if two statements are the same, or proved to be."""
     return one == other or identical(one, other)
 
 
@@ -295,7 +301,7 @@ class Work:
         printed, recorded = self._weighted(printed), self._weighted(recorded)
         found = difference(printed, line.expression)
         expected = found if recorded is None else S(recorded)
-        if not _same(found, expected):
+        if not same(found, expected):
             raise RefusedError(f"{self.id}, comparison with {source}: the difference is {found}, not {expected}")
         if found != 0 and not (consequence and stays):
             raise ValueError(f"{self.id}: a difference needs its consequence and what stays true")

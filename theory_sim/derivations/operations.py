@@ -63,8 +63,13 @@ class Operation:
     arguments: tuple[Any, ...] = ()
 
     def apply(self, lines: Lines) -> Basic:
-        """The new line. Raises RefusedError."""
-        return self.function(lines, *self.arguments)
+        """The new line. Raises RefusedError, also for what SymPy cannot do."""
+        try:
+            return self.function(lines, *self.arguments)
+        except RefusedError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RefusedError(f"{self.name}: {' '.join(str(error).split())}") from error
 
 
 def _need(condition: Any, message: str) -> None:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from html import escape
+from html import escape, unescape
 from typing import Any
 from xml.dom import minidom
 
@@ -208,11 +209,12 @@ def mathml_name(name: Name, step: str = "", sub: str = "") -> str:
 
 
 def _characters(markup: str) -> str:
-    """Entities that only HTML knows as characters, a true minus, and plain letters for e and i."""
-    known = {"&InvisibleTimes;": "\u2062", "&ExponentialE;": "e", "&ImaginaryI;": "i", "<mo>-</mo>": "<mo>\u2212</mo>"}
+    """Entities that XML does not know as characters, a true minus, and plain letters for e and i."""
+    known = {"&ExponentialE;": "e", "&ImaginaryI;": "i", "<mo>-</mo>": "<mo>\u2212</mo>"}
+    known |= {"<mo><</mo>": "<mo>&lt;</mo>", "<mo>></mo>": "<mo>&gt;</mo>"}
     for entity, character in known.items():
         markup = markup.replace(entity, character)
-    return markup
+    return re.sub(r"&(?!lt;|gt;|amp;|quot;|#)\w+;", lambda found: unescape(found.group()), markup)
 
 
 class _MathML(MathMLPresentationPrinter):
