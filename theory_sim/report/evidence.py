@@ -20,6 +20,7 @@ def plot(rows: Sequence[dict[str, Any]]) -> str:
         if chosen:
             drawn, top = _panel(kind, chosen, top)
             parts += drawn
+            top += 10
     words = f"Evidence for {rows[0]['claim']}: {len(rows)} cases; the numbers are in the table"
     return (
         f'<svg class="evidence" viewBox="0 0 360 {top:.0f}" width="360" height="{top:.0f}" role="img" '

@@ -64,7 +64,7 @@ def numbers(start: Start) -> dict[str, Any]:
         plane.low_energy, plane.high_energy, side * plane.low_cross, side * plane.high_cross,
         plane.input_low, plane.input_high,
     )  # fmt: skip
-    p0, p1, p2 = ahead.sign_polynomial
+    p2 = ahead.sign_polynomial[2]
     overshoot = float(ahead.overshoot)
     below = bool(plane.tau < plane.input_tau)
     scalars = {field.name: float(getattr(plane, field.name)) for field in fields(Plane)}
