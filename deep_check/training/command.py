@@ -21,6 +21,8 @@ def train(
         bool, typer.Option("--hold-out", help="Train on batches 1-4 and judge on 5: to choose a recipe.")
     ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Take batches that are not whole, and name them.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of convolutions on cuda: float32, tf32 or bf16.")] = "float32",
     keys: Annotated[bool, typer.Option("--keys", help="Print every key with its default, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
 ) -> None:
@@ -29,6 +31,7 @@ def train(
     Interrupted, the same command goes on to the same bits. Recipes that come along: adversarial, mse, normal,
     two-layer, and for a GPU adversarial-pgd, normal-adam.
     """
+    from deep_check.checks import check_precision, choose_device
     from deep_check.data import find_data
     from deep_check.training.recipe import Recipe, read_recipe
     from deep_check.training.trainer import WEIGHTS, Progress, train
@@ -44,6 +47,8 @@ def train(
         raise InputError("train: --out FOLDER is needed, that of the run")
     data = find_data(data)
     recipe = read_recipe(config, settings or ())
+    place = "cpu" if recipe.network == "two-layer" and device == "auto" else choose_device(device)
+    check_precision(precision, place)
     training = load_cifar10(data, BATCHES[:4] if hold_out else BATCHES[:5], partial=partial)
     test = load_cifar10(data, ("data_batch_5" if hold_out else "test_batch",), partial=partial)
     with Shown(quiet) as shown:
@@ -57,7 +62,7 @@ def train(
             if not quiet:
                 shown.note(describe(row))
 
-        row = train(recipe, training, test, out, report, epoch_done)
+        row = train(recipe, training, test, out, report, epoch_done, place, precision)
     typer.echo(f"{out / WEIGHTS}: {describe(row)}")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_check.checks import check_precision
 from deep_check.ops.augment_cpu import augment
 from deep_check.training.card import CARD, write_card
 from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
@@ -25,6 +26,7 @@ from deep_check.training.draws import crops_and_flips, order_of_images, starts
 from deep_check.training.observation import OBSERVED, PREDICTED, is_observed, observe, write_rows
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
+from deep_check.training.steps_cuda import CudaSteps
 from deep_check.two_layer.steps import TwoLayerSteps
 from deep_check.weights_files import write
 from theory_sim.errors import InputError, require
@@ -56,19 +58,23 @@ def train(
     folder: Path,
     report: Callable[[Progress], None] = lambda _: None,
     epoch_done: Callable[[dict[str, Any]], None] = lambda _: None,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
 
     Leaves weights.safetensors, card.md, log.csv, recipe.json, a checkpoint, and observed.csv (predicted.csv) where the
-    recipe observes (predicts). report: called after every step; epoch_done: after every epoch. Raises InputError if the
-    folder holds a run of another recipe or of other images, if the loss is not finite (the last checkpoint stays),
-    or if the disk refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
+    recipe observes (predicts). report: called after every step; epoch_done: after every epoch. device: "cpu" or "cuda",
+    precision: of the convolutions there, see `ResNet`. Raises InputError if the folder holds a run of another recipe,
+    device or precision or of other images, if the loss is not finite (the last checkpoint stays), or if the disk
+    refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n = len(training.labels)
     require(n >= recipe.batch_size, f"batch_size {recipe.batch_size}: allowed is <= {n}, the number of images")
-    steps = TwoLayerSteps(recipe) if recipe.network == "two-layer" else Steps(recipe)
-    identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training)}
+    steps = steps_of(recipe, device, precision)
+    run = {"device": device, "precision": precision}
+    identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training), "run": run}
     log: list[dict[str, Any]] = []
     observed: dict[str, list[dict[str, Any]]] = {OBSERVED: [], PREDICTED: []}  # file -> rows
     epoch, place, sums = 0, 0, [0.0, 0.0]
@@ -76,6 +82,7 @@ def train(
     if found is not None:
         arrays, facts = found
         facts["identity"]["recipe"] = {**Recipe().as_dict(), **facts["identity"]["recipe"]}  # keys of today
+        facts["identity"].setdefault("run", {"device": "cpu", "precision": "float32"})
         _require_same(identity, facts["identity"], folder)
         steps.restore(arrays)
         log, epoch, place, sums = facts["log"], facts["epoch"], facts["place"], facts["sums"]
@@ -149,11 +156,20 @@ def train(
     facts = {
         **steps.facts, "recipe": recipe.as_dict(), "result": log[-1],
         "seconds": round(sum(row["seconds"] for row in log), 1), "images": identity["images"],
-        "notes": [*training.notes, *test.notes], **provenance(),
+        "notes": [*training.notes, *test.notes], **run, **provenance(),
     }  # fmt: skip
     write(folder / WEIGHTS, steps.state(), facts)
     write_card(folder / WEIGHTS, folder / CARD)
     return log[-1]
+
+
+def steps_of(recipe: Recipe, device: str = "cpu", precision: str = "float32") -> Steps | TwoLayerSteps | CudaSteps:
+    """Of the recipe's network on a device. Raises InputError on what the device does not have."""
+    check_precision(precision, device)
+    if recipe.network == "two-layer":
+        require(device == "cpu", f"device {device} for the two-layer network: allowed is cpu")
+        return TwoLayerSteps(recipe)
+    return CudaSteps(recipe, precision=precision) if device == "cuda" else Steps(recipe)
 
 
 def accuracy(logits: Callable[[NDArray[np.float32]], NDArray[Any]], data: Cifar10) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def test_held_out_images_are_not_trained_on(data: Path, tmp_path: Path, capsys: 
         ([], "--out FOLDER"),
         (["--data", "{data}", "--out", "{out}"], "not whole (data_batch_1: 96 of 10,000 images)"),
         (["--data", "{out}", "--out", "{out}"], "no such CIFAR-10 folder"),
+        (
+            ["--data", "{data}", "--out", "{out}", "--device", "tpu", "--partial"],
+            "device 'tpu': allowed are auto, cpu, cuda",
+        ),
+        (["--data", "{data}", "--out", "{out}", "--device", "cpu", "--precision", "tf32"], "precision 'tf32'"),
         (["--data", "{data}", "--out", "{out}", "--partial", "--set", "depth=9"], "depth 9"),
         (["--data", "{data}", "--out", "{out}", "--partial", "--set", "batch_size=9999"], "batch_size 9999"),
         (["--data", "{data}", "--out", "{data}/cifar-10-batches-bin/test_batch.bin", "--partial", *ONE], "File exists"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,17 @@ from numpy.typing import NDArray
 from deep_check.architecture import Architecture
 from deep_check.attacks import Attack, run_attack
 from deep_check.cuda.device import Device
+from deep_check.training import trainer
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
 from deep_check.training.steps_cuda import CudaSteps
+from deep_check.training.trainer import train
+from deep_check.weights import load_weights
 from tests.deep_check.cuda.device import DEVICES, open_device
 from tests.deep_check.networks import images_and_labels, random_state
 from tests.helpers import assert_close, assert_differs
 from theory_sim.errors import InputError
+from theory_sim.inputs.cifar10 import Cifar10
 
 EIGHT = Architecture(8)
 STATE = random_state(EIGHT, 1)
@@ -121,3 +127,31 @@ def test_the_network_of_now_is_attacked(device: Device) -> None:
     assert_close("losses", found.losses, expected.losses, "steps_cuda")
     before = run_attack(Steps(RECIPE, STATE).evaluated(), images, labels, attack)
     assert_differs("weights of before", before.losses, expected.losses, "steps_cuda")
+
+
+def test_a_run_goes_on_where_it_was_on_its_own_device(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole run of `train`, interrupted after its first step."""
+    monkeypatch.setattr("deep_check.training.steps_cuda.cuda_device", lambda: device)
+    rng = np.random.default_rng(0)
+    data = Cifar10(rng.integers(0, 256, (4, 3, 32, 32), np.uint8), np.array([1, 2, 1, 2], np.uint8))
+    recipe = replace(RECIPE, epochs=1, adversary="linf", radius=0.02)
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    row = train(recipe, data, data, whole, device="cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr("deep_check.training.trainer.EVERY_S", 0.0)
+        patch.setattr(trainer, "_interruptible", lambda: nullcontext(lambda: True))
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, data, data, parts, device="cuda")
+    with pytest.raises(InputError, match="device: 'cuda' there, 'cpu' asked for"):
+        train(recipe, data, data, parts)
+    again = train(recipe, data, data, parts, device="cuda")
+    assert (again["step"], again["training_loss"]) == (row["step"], row["training_loss"]) == (2, row["training_loss"])
+    first, second = (load_weights(folder / trainer.WEIGHTS) for folder in (whole, parts))
+    assert first.facts["device"] == "cuda"
+    for name, array in first.state.items():
+        assert_close(name, second.state[name], array, "exact")
+    with pytest.raises(InputError, match="two-layer network: allowed is cpu"):
+        trainer.steps_of(replace(recipe, network="two-layer"), "cuda")
