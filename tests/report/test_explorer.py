@@ -21,6 +21,7 @@ STARTS = (
     Start(),
     Start(q=-1.25, cutoff=3, alpha=1.37, alpha0=0.25, label=2.5, angle=-75),
     Start(q=2.02, cutoff=20, alpha=2.5, alpha0=0.0, label=-3.1, angle=140),
+    Start(q=1.5, cutoff=12, alpha=1.2, alpha0=0.6, label=-2.0, angle=-80),
 )
 
 
@@ -104,7 +105,7 @@ def test_sliders_move_the_curves(doms: list[tuple[str, str]], report: Path, tmp_
 
 def test_starts_show_both_verdicts() -> None:
     words = [numbers(start) for start in STARTS]
-    for name in ("eq12", "t1_unbounded", "overshoots"):
+    for name in ("eq12", "t1_unbounded", "t1_converging", "overshoots"):
         assert {found[name] for found in words} == {True, False}, name
 
 

@@ -16,6 +16,7 @@ from theory_sim.errors import InputError, require
 
 MOST_BYTES = 5_000_000
 FORMAT = "theory_sim report 1"
+FAIR = "Each entry is one place where print and derivation differ: what it means for the theorem, and what stays true."
 ROW_FIELDS = (
     "claim", "case", "printed", "corrected", "n", "statement", "correction", "hypotheses", "source", "kind", "details",
     "counterexample", "n_by_source", "seed",
@@ -110,7 +111,7 @@ def evidence_words(row: dict[str, Any], version: str) -> str:
     if row["kind"] == "value":
         return n if low is None else f"mean minus stated [{low:.4f}, {high:.4f}]; {n}"
     share = 100 * found["violations"] / found["n"] if found["n"] else 0.0
-    bounds = "" if low is None or high is None else f" [{100 * low:.2g}, {100 * high:.3g}] %"
+    bounds = "" if low is None or high is None else f" [{100 * low:.3g}, {100 * high:.3g}] %"
     return f"{found['violations']:,} violate = {share:.3g} %{bounds}; worst margin {number(found['worst'])}; {n}"
 
 
@@ -209,7 +210,7 @@ def page(content: Content) -> str:
             content=content,
             claims=claims,
             others={name: d for name, d in content.derivations.items() if name not in ids},
-            errata=Markup(pages.errata_html(content.errata)),
+            errata=Markup(pages.errata_html(content.errata).replace("</h2>", f"</h2><p>{FAIR}</p>", 1)),
             style=Markup((here / "style.css").read_text(encoding="utf-8") + pages.STYLE),
             script=Markup((here / "explorer.js").read_text(encoding="utf-8")),
             limits=LIMITS,

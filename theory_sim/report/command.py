@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from theory_sim.claims.base import Claim
+    from theory_sim.report.build import Content
+
+    Tell = Callable[[str, int, int], None]
 
 DIFFERENT = 1
 
@@ -80,7 +88,8 @@ def report(
         raise typer.Exit(DIFFERENT)
 
 
-def _judge(chosen, samples, seed, workers, tell):  # type: ignore[no-untyped-def]
+def _judge(chosen: list[Claim], samples: int, seed: int, workers: int, tell: Tell) -> dict[str, Any]:
+    """The ledger, judged now, as `verify --json` writes it."""
     import time
 
     from theory_sim.claims.ledger import Settings, verify
@@ -99,7 +108,10 @@ def _judge(chosen, samples, seed, workers, tell):  # type: ignore[no-untyped-def
     }
 
 
-def _gather(stored, derivations, identifiers, seed, whole, tell):  # type: ignore[no-untyped-def]
+def _gather(
+    stored: dict[str, Any], derivations: dict[str, Any], identifiers: list[str], seed: int, whole: bool, tell: Tell
+) -> Content:
+    """The page's parts, but what was measured on networks; the extensions' pictures if it is about all claims."""
     from theory_sim.derivations.errata import errata
     from theory_sim.provenance import provenance
     from theory_sim.report.build import Content

@@ -46,7 +46,7 @@ def _panel(kind: str, rows: Sequence[dict[str, Any]], top: float) -> tuple[list[
     out.append(_line("asked", at(asked), top + 20, at(asked), bottom - 14))
     for i, row in enumerate(rows):
         y = top + 32 + ROW * i
-        out.append(f'<text class="case" x="{LEFT}" y="{y:.0f}">{escape(row["case"] or "all networks")}</text>')
+        out.append(f'<text class="case" x="{LEFT + 5}" y="{y:.0f}">{escape(row["case"] or "all networks")}</text>')
         for shift, version in zip((8, 16), VERSIONS, strict=True):
             out += _mark(version, kind, row["details"][version], at, y + shift)
     return out, bottom + 4
