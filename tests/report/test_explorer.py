@@ -19,7 +19,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 STARTS = (
     Start(),
-    Start(q=-1.25, cutoff=3, alpha=1.37, alpha0=0.25, label=2.5, angle=-75),
+    Start(q=-1.25, cutoff=1, alpha=1.09, alpha0=0.23, label=3.08, angle=-160),
     Start(q=2.02, cutoff=20, alpha=2.5, alpha0=0.0, label=-3.1, angle=140),
     Start(q=1.5, cutoff=12, alpha=1.2, alpha0=0.6, label=-2.0, angle=-80),
 )

@@ -31,7 +31,7 @@ class Start:
     cutoff: int = 8
     alpha: float = 1.0
     alpha0: float = 1.0
-    label: float = -1.0
+    label: float = -3.5
     angle: float = 60.0
 
     def __post_init__(self) -> None:

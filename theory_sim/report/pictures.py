@@ -15,6 +15,7 @@ from theory_sim.empirical import Finding
 from theory_sim.picture_style import STYLE
 
 WIDEST = 1000  # pixels
+POINTS = 1.4  # pixels of a point in an SVG figure at full size
 MOST_EMBEDDED = 3_000_000  # bytes of all embedded pictures together; those beyond it are named, not shown
 
 
@@ -27,7 +28,10 @@ def as_svg(figure: Figure, prefix: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    return re.sub(r'<svg[^>]*viewBox="([^"]*)"[^>]*>', r'<svg class="figure" viewBox="\1">', text, count=1)
+    head = re.search(r'<svg[^>]*viewBox="([^"]*)"[^>]*>', text)
+    assert head is not None
+    width = float(head[1].split()[2]) * POINTS
+    return f'<svg class="figure" viewBox="{head[1]}" style="max-width: {width:.0f}px">' + text[head.end() :]
 
 
 def extensions(networks: int, seed: int, tell: Callable[[str, int, int], None]) -> list[tuple[str, str, str, str]]:
@@ -44,7 +48,7 @@ def extensions(networks: int, seed: int, tell: Callable[[str, int, int], None]) 
     words = f"Seed {seed}, {networks} networks each point, bars: 95 % intervals. First step: {slopes}."
     assert kinks.slope is not None
     more = (
-        f"Seed {seed}, {kinks.n.min()} to {kinks.n.max()} networks each point, bars: 95 % intervals; slope "
+        f"Seed {seed}, {kinks.n.min()} networks each point, bars: 95 % intervals; slope "
         f"{kinks.slope[0]:.2f} [{kinks.slope[1]:.2f}, {kinks.slope[2]:.2f}]."
     )
     return [
