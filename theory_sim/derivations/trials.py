@@ -16,23 +16,25 @@ from theory_sim.attacks import pgd
 from theory_sim.derivations.measured import Measured
 from theory_sim.descent import Trajectory, run
 from theory_sim.inputs import power_law_signal
-from theory_sim.network import Activation, sample_network
+from theory_sim.network import Activation, Network, sample_network
 from theory_sim.spectrum import Band
 from theory_sim.training import Training
 
 DIM, WIDTH, CUTOFF = 17, 12, 3
-N_TRAINED = 600
+N_TRAINED, CLEAR = 150, 4.0
 ALWAYS = (1.0, 1.0)
 BANDS = (Band((DIM,), CUTOFF), Band((DIM,), CUTOFF, "one-sided"))
 
 
-def starts(n: int, seed: int, sign: float = 1.0) -> Iterator[Training]:
-    """ReLU networks on power-law inputs with f - y of a sign, r = 0.3."""
+def starts(n: int, seed: int, sign: float = 1.0, clear: float = 0.0) -> Iterator[Training]:
+    """ReLU networks on power-law inputs with f - y of a sign, r = 0.3; `clear`: how far from their kinks they start."""
     for number in range(n):
         rng = np.random.default_rng([seed, number])
         x = power_law_signal(DIM, 1.0, 0.5, rng)
         x /= np.linalg.norm(x)
         net = sample_network(DIM, WIDTH, Activation("relu"), rng)
+        away = clear * np.sign(net.preactivation(x))
+        net = Network(net.weights + np.outer(away, x), net.outer, net.activation)  # ‖x‖ = 1: |s| grows by `clear`
         active = net.active_outer(x)
         a2 = float(active @ active)
         if a2 > 0:
@@ -102,7 +104,7 @@ def eventual_growth_negative() -> list[Measured]:
 @lru_cache(maxsize=2)
 def quiet_runs(sign: float = 1.0) -> tuple[Trajectory, ...]:
     """Explicit runs without kink crossing, of `N_TRAINED` starts; all trials share them."""
-    runs = (run(training, "reference") for training in starts(N_TRAINED, 52, sign))
+    runs = (run(training, "reference") for training in starts(N_TRAINED, 52, sign, CLEAR))
     return tuple(t for t in runs if not t.crossings[-1] and not t.diverged)
 
 
