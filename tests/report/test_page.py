@@ -167,7 +167,7 @@ def test_bad_input_is_one_line(
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no json", '{"claims": [{"claim": "eq3"}]}', '{"claims": [3]}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "no json", '{"claims": [3]}', '{"claims": [3], "samples": 1, "seed": 0}'])
 def test_another_file_is_no_ledger(text: str, tmp_path: Path) -> None:
     file = tmp_path / "ledger.json"
     file.write_text(text)

@@ -19,7 +19,7 @@ FORMAT = "theory_sim report 1"
 FAIR = "Each entry is one place where print and derivation differ: what it means for the theorem, and what stays true."
 ROW_FIELDS = (
     "claim", "case", "printed", "corrected", "n", "statement", "correction", "hypotheses", "source", "kind", "details",
-    "counterexample", "n_by_source", "seed",
+    "counterexample", "n_by_source", "seed", "known",
 )  # fmt: skip
 
 
@@ -51,6 +51,8 @@ def read_ledger(path: Path) -> dict[str, Any]:
     rows = content.get("claims") if isinstance(content, dict) else None
     require(isinstance(rows, list) and bool(rows), f"ledger {path}: allowed is what verify --json writes")
     assert isinstance(rows, list)
+    for name in ("samples", "seed"):
+        require(isinstance(content.get(name), int), f"ledger {path}: {name}: allowed is a whole number")
     # Rows of verify --deep come from results.json, which --deep reads.
     content["claims"] = [row for row in rows if not (isinstance(row, dict) and row.get("kind") == "empirical")]
     for i, row in enumerate(content["claims"], 1):
