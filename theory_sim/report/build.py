@@ -184,6 +184,7 @@ def page(content: Content) -> str:
     from theory_sim.derivations import pages
     from theory_sim.report import evidence
     from theory_sim.report.explorer import LIMITS, Start
+    from theory_sim.report.statements import statements
 
     rows = content.ledger["claims"]
     claims = []
@@ -194,6 +195,7 @@ def page(content: Content) -> str:
                 "id": claim_id,
                 "rows": cases,
                 "ours": is_ours(cases[0]),
+                "typeset": statements()[claim_id],
                 "source": cases[0]["source"],
                 "code": code_of(claim_id),
                 "statements": list(dict.fromkeys(row["statement"] for row in cases)),
