@@ -372,7 +372,7 @@ def eq14(sums: str = "weights") -> Derivation:
         "[paper: Eq. 14]",
         consequence="The gap between the crosses grows twice as fast as printed: t₀ of the Remark is twice too"
         " late, and"
-        " so is j₀ in Eq. 21.",
+        " the same factor is missing in Eq. 21.",
         stays="The sign: the gap grows at every step because L_x > H_x, and once Δτ_l > Δτ_h this stays so.",
     )
     return w_.done()

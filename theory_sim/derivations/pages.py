@@ -122,8 +122,9 @@ STYLE = """
 .derivation .comparison.differs { border-color: #D55E00 }
 .derivation math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "DejaVu Math TeX Gyre", math }
 .derivation math[display=block] { overflow-x: auto; overflow-y: hidden; margin: .3em 0 }
-.derivation dt { float: left; clear: left; min-width: 8em; font-weight: 600 }
-.derivation dd { margin-left: 9em }
+.derivation dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; align-items: baseline }
+.derivation dt { font-weight: 600 }
+.derivation dd { margin: 0; min-width: 0 }
 """
 
 
