@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_check.ops.attack_step_cpu import clip_box_gradient
 from deep_check.ops.spectral_mask_cpu import low_pass
 from deep_check.resnet import InputGradient
 from theory_sim.errors import require
@@ -57,7 +58,7 @@ class LowPass:
         """The gradient by the images of what has this gradient by the filtered images."""
         if self.clip:
             filtered = low_pass(images, self.cutoff, self.mask)
-            gradient = gradient * ((filtered > 0) & (filtered < 1))
+            gradient = clip_box_gradient(gradient, filtered)
         return low_pass(gradient, self.cutoff, self.mask)
 
 

@@ -47,6 +47,11 @@ def clip_box(x: Array, low: float = 0.0, high: float = 1.0) -> Array:
     return np.clip(np.asarray(x, np.float32), np.float32(low), np.float32(high))
 
 
+def clip_box_gradient(d_y: Array, x: Array, low: float = 0.0, high: float = 1.0) -> Array:
+    """Gradient by x of what has the gradient d_y by clip_box(x): 0 where x is not inside of (low, high)."""
+    return np.where((x > low) & (x < high), d_y, np.float32(0))
+
+
 def pgd_linf_step(x: Array, origin: Array, gradient: Array, step_size: float, radius: float) -> Array:
     """Change x to clip_box(project_linf(sign_step(x, gradient, step_size), origin, radius)), in place; returns x.
 

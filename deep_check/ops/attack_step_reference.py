@@ -41,6 +41,11 @@ def clip_box(x: NDArray, low: float = 0.0, high: float = 1.0) -> Array:
     return np.clip(_double(x), low, high)
 
 
+def clip_box_gradient(d_y: NDArray, x: NDArray, low: float = 0.0, high: float = 1.0) -> Array:
+    """Gradient by x of what has the gradient d_y by clip_box(x): 0 where x is not inside of (low, high)."""
+    return np.where((x > low) & (x < high), d_y, 0.0)
+
+
 def pgd_linf_step(x: Array, origin: NDArray, gradient: NDArray, step_size: float, radius: float) -> Array:
     """Change x to clip_box(project_linf(sign_step(x, gradient, step_size), origin, radius)), in place; returns x."""
     x[...] = clip_box(project_linf(sign_step(x, gradient, step_size), origin, radius))

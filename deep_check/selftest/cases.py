@@ -248,6 +248,7 @@ def _attack_steps(operations: Any, n: int) -> Iterator[Case]:
         "projection to an l∞ ball": lambda ops, x, origin, g: ops.project_linf(x, origin, 8 / 255),
         "projection to an l2 ball": lambda ops, x, origin, g: ops.project_l2(x, origin, 0.5),
         "clipping to [0, 1]": lambda ops, x, origin, g: ops.clip_box(x),
+        "gradient of clipping": lambda ops, x, origin, g: ops.clip_box_gradient(g, x),
         "PGD step, l∞": lambda ops, x, origin, g: ops.pgd_linf_step(x.copy(), origin, g, 4 / 255, 8 / 255),
         "PGD step, l2": lambda ops, x, origin, g: ops.pgd_l2_step(x.copy(), origin, g, 0.5, 0.5),
     }

@@ -8,6 +8,7 @@ from deep_check.cpu.attack_network import AttackNetwork
 from deep_check.cpu.training_network import TrainingNetwork
 from deep_check.ops.attack_step_cpu import (
     clip_box,
+    clip_box_gradient,
     l2_step,
     pgd_l2_step,
     pgd_linf_step,
@@ -33,9 +34,10 @@ from deep_check.ops.spectral_mask_cpu import low_pass
 
 __all__ = [
     "CONVOLUTIONS", "N_IMAGES", "adam_step", "attack_network", "augment", "batch_norm_evaluation",
-    "batch_norm_gradient", "batch_norm_training", "clip_box", "global_average_pool", "global_average_pool_gradient",
-    "l2_step", "linear", "linear_gradient", "loss", "low_pass", "pgd_l2_step", "pgd_linf_step", "project_l2",
-    "project_linf", "running_statistics", "sgd_step", "shortcut", "shortcut_gradient", "sign_step", "training_network",
+    "batch_norm_gradient", "batch_norm_training", "clip_box", "clip_box_gradient", "global_average_pool",
+    "global_average_pool_gradient", "l2_step", "linear", "linear_gradient", "loss", "low_pass", "pgd_l2_step",
+    "pgd_linf_step", "project_l2", "project_linf", "running_statistics", "sgd_step", "shortcut",
+    "shortcut_gradient", "sign_step", "training_network",
 ]  # fmt: skip
 
 attack_network, training_network = AttackNetwork, TrainingNetwork

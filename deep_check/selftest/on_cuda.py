@@ -51,6 +51,7 @@ class CudaOperations:
             partial(self._like_first, getattr(attack_step_cuda, name))
             for name in ("sign_step", "l2_step", "project_linf", "project_l2", "clip_box", "pgd_l2_step")
         )
+        self.clip_box_gradient = partial(self._like_first, attack_step_cuda.clip_box_gradient)
         self.relu = partial(self._like_first, relu_cuda.relu)
         self.relu_gradient = partial(self._like_first, relu_cuda.relu_gradient)
 
