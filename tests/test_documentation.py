@@ -30,7 +30,7 @@ def test_readme_has_examples_and_commands() -> None:
     assert len(EXAMPLES) >= 2
     named = {(package, command.split()[0]) for package, command in COMMANDS}
     assert {name for package, name in named if package == "theory_sim"} == {
-        "verify", "replay", "simulate", "sweep", "plot",
+        "verify", "replay", "derive", "simulate", "sweep", "plot",
     }  # fmt: skip
     assert {name for package, name in named if package == "deep_check"} >= {"selftest", "info", "classify"}
 
