@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -39,14 +40,29 @@ LINES = {
 }
 
 
-def plot_theorems(rows: Sequence[LedgerRow]) -> Figure:
+class Judged(NamedTuple):
+    """What the picture needs of a row: its verdicts and the number of networks."""
+
+    claim_id: str
+    case: str
+    printed: str | None
+    corrected: str | None
+    n: int
+
+
+def judged(row: LedgerRow) -> Judged:
+    """Of a row as `verify` makes it."""
+    return Judged(row.claim.id, row.claim.case, row.printed.verdict, row.corrected.verdict, row.evidence.n)
+
+
+def plot_theorems(rows: Sequence[Judged]) -> Figure:
     """Upper left half of a cell: as printed; lower right half: as corrected; grey: nothing to judge."""
-    by_case = {(row.claim.id, row.claim.case): row for row in rows}
+    by_case = {(row.claim_id, row.case): row for row in rows}
     figure, axes = plt.subplots(figsize=(12.6, 5.6), layout="constrained")
     for i, claim_id in enumerate(LINES):
         for j, regime in enumerate(COLUMNS):
             row = by_case.get((claim_id, regime))
-            verdicts = (None, None) if row is None else (row.printed.verdict, row.corrected.verdict)
+            verdicts = (None, None) if row is None else (row.printed, row.corrected)
             axes.add_patch(Rectangle((j, i), 1, 1, facecolor="0.88", edgecolor="none"))
             halves = (((j, i), (j + 1, i), (j, i + 1)), ((j + 1, i), (j + 1, i + 1), (j, i + 1)))
             for half, verdict, place in zip(halves, verdicts, ((0.27, 0.32), (0.73, 0.70)), strict=True):
@@ -63,12 +79,12 @@ def plot_theorems(rows: Sequence[LedgerRow]) -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    drawn = [row for row in rows if row.claim.id in LINES and row.claim.case in COLUMNS]
-    shown = {v for row in drawn for v in (row.printed.verdict, row.corrected.verdict)}
+    drawn = [row for row in rows if row.claim_id in LINES and row.case in COLUMNS]
+    shown = {v for row in drawn for v in (row.printed, row.corrected)}
     legend = [Patch(facecolor=LOOKS[v][0], label=f"{LOOKS[v][1]}  {v}") for v in LOOKS if v in shown]
     legend.append(Patch(facecolor="0.88", label="nothing to judge"))
     axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=len(legend), frameon=False)
-    networks = sum(row.evidence.n for row in drawn)
+    networks = sum(row.n for row in drawn)
     axes.set_title(
         f"upper left: as printed · lower right: as corrected · {networks:,} judgements of networks", fontsize=11, pad=12
     )
@@ -77,6 +93,6 @@ def plot_theorems(rows: Sequence[LedgerRow]) -> Figure:
 
 def save_theorems(rows: Sequence[LedgerRow], path: Path) -> None:
     """Draw to PNG, PDF or SVG by the suffix of `path`."""
-    figure = plot_theorems(rows)
+    figure = plot_theorems([judged(row) for row in rows])
     figure.savefig(path, dpi=150)
     plt.close(figure)

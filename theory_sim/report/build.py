@@ -146,9 +146,12 @@ def gather_derivations(
 
 def as_json(content: Content) -> dict[str, Any]:
     """The numbers behind the page: `claims` as in a ledger, so that `replay` reads this file too."""
+    from theory_sim.report.overview import one_result
+
     ledger = content.ledger
     return {
         "format": FORMAT,
+        "one_result": one_result(ledger["claims"]),
         **{name: value for name, value in ledger.items() if name != "claims"},
         "claims": ledger["claims"],
         "derivations": {
@@ -182,7 +185,7 @@ def page(content: Content) -> str:
     from markupsafe import Markup
 
     from theory_sim.derivations import pages
-    from theory_sim.report import evidence
+    from theory_sim.report import course, evidence, overview
     from theory_sim.report.explorer import LIMITS, Start
     from theory_sim.report.statements import statements
 
@@ -222,6 +225,10 @@ def page(content: Content) -> str:
             evidence_words=evidence_words,
             counterexample_name=counterexample_name,
             counts=counts(rows),
+            theorems=overview.theorems(rows),
+            mark=overview.mark,
+            one_result=overview.one_result(rows),
+            course=course.draw,
             safe=Markup,
         )
     )
@@ -250,24 +257,29 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
 
 
 def write(content: Content, folder: Path) -> list[Path]:
-    """report.html, report.json and the counterexamples: all become the new ones, or none does."""
+    """report.html, report.json, ledger.png and the counterexamples: all become the new ones, or none does."""
     from theory_sim.files import replacing
+    from theory_sim.report.overview import picture
 
-    html = page(content)
     texts = {
-        folder / "report.html": html,
+        folder / "report.html": page(content),
         folder / "report.json": json.dumps(as_json(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
     }
+    theorems = picture(content.ledger["claims"])
     for row in content.ledger["claims"]:
         if row["counterexample"]:
             text = json.dumps(row["counterexample"], ensure_ascii=False, indent=1, allow_nan=False) + "\n"
             texts[folder / "counterexamples" / counterexample_name(row)] = text
+    pictures = {} if theorems is None else {folder / "ledger.png": theorems}
+    targets = [*texts, *pictures]
     try:
-        for target in texts:
+        for target in targets:
             target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
-    with replacing(list(texts)) as fresh:
-        for path, text in zip(fresh, texts.values(), strict=True):
+    with replacing(targets) as fresh:
+        for path, text in zip(fresh[: len(texts)], texts.values(), strict=True):
             path.write_text(text, encoding="utf-8")
-    return list(texts)
+        for path, image in zip(fresh[len(texts) :], pictures.values(), strict=True):
+            path.write_bytes(image)
+    return targets

@@ -19,7 +19,7 @@ DIFFERENT = 1
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="Folder for report.html, report.json and counterexamples/.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for report.html, .json, ledger.png, counterexamples/.")] = Path(
         "report"
     ),
     ledger: Annotated[
@@ -76,7 +76,7 @@ def report(
             content.embedded = embed(measured, deep.parent)
         written = build.write(content, out)
     size = written[0].stat().st_size
-    typer.echo(f"wrote {written[0]} ({size / 1e6:.2f} MB), {written[1]} and {len(written) - 2} counterexamples")
+    typer.echo(f"wrote {written[0]} ({size / 1e6:.2f} MB), {written[1]} and {len(written) - 2} files beside them")
     typer.echo(f"{len(stored['claims'])} rows, {len(derivations)} derivations, {time.monotonic() - begin:.0f} s")
     for line in failed:
         typer.echo(f"FAILED {line}", err=True)
