@@ -96,7 +96,7 @@ if ! $dry_run; then
 fi
 
 gpu_tests=(tests/cuda tests/deep_check/cuda tests/deep_check/training/test_steps_cuda.py tests/sweep/test_cuda.py)
-step self-test 60 "$python" -m deep_check selftest --device cuda
+step self-test 120 "$python" -m deep_check selftest --device cuda
 step tests 200 "$python" -m pytest -q -p no:cacheprovider -m gpu "${gpu_tests[@]}"
 for precision in tf32 bf16 float32; do
     step "pgd-$precision" 50 "$python" -m benchmarks.gpu attack --precision "$precision" --out "$out/pgd-$precision.json"

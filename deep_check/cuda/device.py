@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -133,7 +135,7 @@ class CupyDevice:
         (part or work)()
         stream = self.cupy.cuda.Stream(non_blocking=True)
         self.cupy.cuda.Device().synchronize()
-        with stream:
+        with stream, _no_collection():
             stream.begin_capture()
             try:
                 work()
@@ -173,6 +175,18 @@ class CupyDevice:
                 code=source(family), options=("-std=c++17",), name_expressions=FAMILIES[family].kernels
             )
         return self._modules[family]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from freeing others' device memory and plans meanwhile: that would end up in a capture."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @cache
