@@ -36,8 +36,8 @@ def dataset_runs(
 
     >>> from hypothesis import find
     >>> run = find(dataset_runs(2), lambda run: True)
-    >>> run.training.inputs.tolist(), run.rates.shape
-    ([[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]], (1, 2))
+    >>> run.training.inputs.shape, run.rates.shape
+    ((2, 4), (1, 2))
     """
     band = draw(bands(max_dim=max_dim, images=images))
     x = draw(inputs(band, concentrated=True))
@@ -72,8 +72,8 @@ def adversarial_runs(
 
     >>> from hypothesis import find
     >>> run = find(adversarial_runs(), lambda run: True)
-    >>> run.training.network.weights.tolist(), run.training.label, run.radius
-    ([[0.0, 0.0, 0.0, 1.0]], 0.0, 0.5)
+    >>> run.training.network.weights.shape, run.radius > 0
+    ((1, 4), True)
     """
     band = draw(bands(max_dim=max_dim, images=images))
     x = draw(inputs(band, concentrated=True))
