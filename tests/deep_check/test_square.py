@@ -86,7 +86,7 @@ def test_l2_proposals_are_algorithm_3() -> None:
     side, radius, query, seed = 7, 0.6, 9, 11
     found = np.empty_like(origin)
     numbers = np.arange(100, 104)
-    module._l2_proposals(best, origin, numbers, query, np.uint64(seed), radius, module._bump(side), found)
+    module.l2_proposals(best, origin, numbers, query, np.uint64(seed), radius, module._bump(side), found)
     for n, number in enumerate(numbers):
         delta = best[n].astype(float) - origin[n]
         a, b, c, d = (place(word, 32 - side + 1) for word in words(number, query, 0, seed))
@@ -114,7 +114,7 @@ def test_linf_proposals_are_squares_of_one_colour() -> None:
     signs = rng.choice([-1, 1], size=(30, 3, 1, 1))
     best = (origin + np.float32(radius) * signs).astype(np.float32)
     found = np.empty_like(origin)
-    module._linf_proposals(best, origin, np.arange(30), 4, np.uint64(0), radius, side, found)
+    module.linf_proposals(best, origin, np.arange(30), 4, np.uint64(0), radius, side, found)
     corners = set()
     for n in range(30):
         moved = np.abs(found[n] - best[n]) > 1e-6
