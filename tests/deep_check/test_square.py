@@ -11,6 +11,7 @@ import pytest
 from deep_check import square as module
 from deep_check.attacks import count_right
 from deep_check.noise import Noise, run_noise
+from deep_check.ops import square_cpu
 from deep_check.resnet import ResNet
 from deep_check.square import SHARES, Square, run_square
 from tests.deep_check.test_attacks import norms
@@ -72,7 +73,7 @@ def test_bumps(side: int) -> None:
 
 
 def words(number: int, query: int, block: int, seed: int) -> list[int]:
-    return [int(word) for word in module._words(number, query, block, np.uint64(seed))]
+    return [int(word) for word in square_cpu._words(number, query, block, np.uint64(seed))]
 
 
 def place(word: int, n: int) -> int:
@@ -86,7 +87,7 @@ def test_l2_proposals_are_algorithm_3() -> None:
     side, radius, query, seed = 7, 0.6, 9, 11
     found = np.empty_like(origin)
     numbers = np.arange(100, 104)
-    module.l2_proposals(best, origin, numbers, query, np.uint64(seed), radius, module._bump(side), found)
+    square_cpu.l2_proposals(best, origin, numbers, query, np.uint64(seed), radius, module._bump(side), found)
     for n, number in enumerate(numbers):
         delta = best[n].astype(float) - origin[n]
         a, b, c, d = (place(word, 32 - side + 1) for word in words(number, query, 0, seed))
@@ -114,7 +115,7 @@ def test_linf_proposals_are_squares_of_one_colour() -> None:
     signs = rng.choice([-1, 1], size=(30, 3, 1, 1))
     best = (origin + np.float32(radius) * signs).astype(np.float32)
     found = np.empty_like(origin)
-    module.linf_proposals(best, origin, np.arange(30), 4, np.uint64(0), radius, side, found)
+    square_cpu.linf_proposals(best, origin, np.arange(30), 4, np.uint64(0), radius, side, found)
     corners = set()
     for n in range(30):
         moved = np.abs(found[n] - best[n]) > 1e-6
