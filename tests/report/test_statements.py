@@ -30,14 +30,37 @@ def test_no_latex_is_left_over(identifier: str) -> None:
 
 
 def test_prose_is_escaped_and_mathematics_is_not() -> None:
-    assert to_html("a < b, $x<y$") == f"a &lt; b, {to_mathml('x<y')}"
-    assert "<math" in to_mathml("x<y")
-    assert "\\" in to_mathml(r"\unknown")  # what the test above would notice
+    assert to_html("a < b, $x$ y") == f"a &lt; b, {to_mathml('x')[0]} y"
+    assert "\\" in to_mathml(r"\unknown")[0]  # what the test above would notice
     with pytest.raises(ValueError, match="odd number"):
         to_html("$x")
 
 
 def test_primes_are_raised_once() -> None:
-    assert re.search(r"<mrow><mi>a</mi><mo[^>]*>′</mo></mrow>", to_mathml("a'"))
-    assert re.search(r"<msub><mrow><mi>ℓ</mi><mo[^>]*>′</mo></mrow><mi>t</mi></msub>", to_mathml(r"\ell'_t"))
-    assert "<msup><mi>a</mi><mn>2</mn></msup>" in to_mathml("a^2")
+    assert re.search(r"<mrow><mi>a</mi><mo[^>]*>′</mo></mrow>", to_mathml("a'")[0])
+    assert re.search(r"<msub><mrow><mi>ℓ</mi><mo[^>]*>′</mo></mrow><mi>t</mi></msub>", to_mathml(r"\ell'_t")[0])
+    assert "<msup><mi>a</mi><mn>2</mn></msup>" in to_mathml("a^2")[0]
+
+
+@pytest.mark.parametrize(
+    ("latex", "pieces"),
+    [
+        ("x", ["x"]),
+        ("a+b=c-d", ["a", "+b", "=c", "−d"]),
+        ("-a<b", ["−a", "<b"]),
+        ("(a+b)c=|d-e|+f", ["(a+b)c", "=|d−e|", "+f"]),
+        (r"x=-\frac{a+b}{c}", ["x", "=−a+bc"]),
+        (r"f(a-b)^2=\|a'\|^2+1", ["f(a−b)2", "=‖a′‖2", "+1"]),
+    ],
+)
+def test_lines_may_end_between_terms(latex: str, pieces: list[str]) -> None:
+    found = ["".join(ElementTree.fromstring(piece).itertext()) for piece in to_mathml(latex)]
+    assert found == pieces
+
+
+def test_punctuation_stays_with_its_formula() -> None:
+    html = to_html("If $a=b$, then ($c$) and $d$ follow.")
+    assert [re.sub("<[^>]*>", "", span) for span in re.findall(r'<span class="unbroken">.*?</span>', html)] == [
+        "=b,", "c)",
+    ]  # fmt: skip
+    assert re.sub("<[^>]*>", "", html) == "If a=b, then (c) and d follow."

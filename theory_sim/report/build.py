@@ -203,6 +203,8 @@ def page(content: Content) -> str:
                 "code": code_of(claim_id),
                 "statements": list(dict.fromkeys(row["statement"] for row in cases)),
                 "corrections": list(dict.fromkeys(row["correction"] for row in cases if row["correction"])),
+                "alike": len({row["statement"] for row in cases}) == 1
+                and len({row["correction"] for row in cases if row["correction"]}) <= 1,
                 "plot": Markup(evidence.plot(cases)),
                 "errata": [e for e in content.errata if e.derivation == claim_id],
                 "verdicts": summary(cases),

@@ -39,10 +39,12 @@ def draw(fields: dict[str, Any]) -> str:
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in (at(*point) for point in points))
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (at(*point) for point in points))
     level = at(0, beside)[1]
+    bottom, top = low + room, high - room
+    digits = next((n for n in range(3, 9) if f"{bottom:.{n}g}" != f"{top:.{n}g}"), 3)
     ticks = "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 12}" y1="{at(0, v)[1]:.1f}" y2="{at(0, v)[1]:.1f}"/>'
-        f'<text text-anchor="end" x="{LEFT - 4}" y="{at(0, v)[1] + 4:.1f}">{v:.3g}</text>'
-        for v in (low + room, high - room)
+        f'<text text-anchor="end" x="{LEFT - 4}" y="{at(0, v)[1] + 4:.1f}">{v:.{digits}g}</text>'
+        for v in (bottom, top)
     )
     steps = "".join(
         f'<text text-anchor="{anchor}" x="{at(step, low)[0]:.1f}" y="{HEIGHT - 6}">{word}</text>'
