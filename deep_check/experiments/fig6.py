@@ -213,13 +213,13 @@ def _effects(rows: Sequence[Mapping[str, str]], clipped: Sequence[Mapping[str, s
 def run(context: Context) -> Finding:
     """Measure, judge, draw: fig6.csv, fig6-clipped.csv, fig6.png, fig6.pdf.
 
-    quick: 200 random test images, and the aware attacker at a few cut-offs; paper: all test images and cut-offs. l2 and
+    quick: 400 random test images, and the aware attacker at a few cut-offs; paper: all test images and cut-offs. l2 and
     other choices: the aware attacker at a few cut-offs.
     """
     from deep_check.experiments.fig6_picture import Panel, draw
 
     net = context.net("normal")
-    images, labels = context.random_images(context.pick(200, len(context.labels)))
+    images, labels = context.random_images(context.pick(400, len(context.labels)))
     known = identity(net, images, labels)
     attacks = {
         "linf": Attack(seed=context.seed),

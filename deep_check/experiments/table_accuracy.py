@@ -86,10 +86,10 @@ def judge(table: Table, parameters: Mapping[str, Any]) -> Finding:
 
 
 def run(context: Context) -> Finding:
-    """Measure, judge, draw: table_accuracy.csv, .png, .pdf. quick: 400 random test images; paper: all."""
+    """Measure, judge, draw: table_accuracy.csv, .png, .pdf. quick: 1,000 random test images; paper: all."""
     from deep_check.experiments.table_accuracy_picture import draw
 
-    n = context.pick(400, len(context.labels))
+    n = context.pick(1000, len(context.labels))
     attack = Attack(seed=context.seed)
     table = measure(context, n, attack)
     trained = {role: context.net(role).facts.get("recipe", "not said in the file") for role in ROLES}
