@@ -12,6 +12,7 @@ from deep_check.architecture import Architecture
 from deep_check.ops.conv2d_tiles import PRECISIONS
 from deep_check.ops.loss_reference import LOSSES
 from theory_sim.errors import InputError, require
+from theory_sim.gpu import lacking_gpu
 
 DEVICES = ("auto", "cpu", "cuda")
 _TYPES = "float32, float64 and float16 that float32 holds exactly, uint8 (divided by 255)"
@@ -121,7 +122,7 @@ def choose_device(word: str) -> str:
             f"device {word}: {' and '.join(installed)} are both installed and break each other; "
             f"allowed is one: pip uninstall {' '.join(installed)}, then install the one for your driver"
         )
-    lacking = _no_gpu()
+    lacking = lacking_gpu()
     if word == "cuda" and lacking:
         raise InputError(f"device cuda: {lacking}; allowed is cpu")
     return "cpu" if lacking else "cuda"
@@ -131,18 +132,6 @@ def cupy_packages() -> list[str]:
     """Names of the installed distributions that provide CuPy, sorted."""
     names = {str(found.metadata["Name"] or "").lower() for found in distributions()}
     return sorted(name for name in names if name == "cupy" or name.startswith(("cupy-cuda", "cupy-rocm")))
-
-
-def _no_gpu() -> str:
-    """Why no GPU can be used here, "" if one can."""
-    try:
-        import cupy
-
-        return "" if cupy.cuda.runtime.getDeviceCount() else "there is no GPU"
-    except ImportError:
-        return "CuPy is not installed (pip install 'spectral-claims[cuda12]' or '[cuda13]')"
-    except Exception as error:  # CuPy's own, by which it says that there is no driver or no device
-        return " ".join(str(error).split())[:120]
 
 
 def _array(values: Any, what: str) -> NDArray[Any]:

@@ -196,7 +196,7 @@ def test_cuda_without_a_gpu_is_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert refused(capsys, "small.toml", "--device", "cuda") == (
-        "--device cuda: CuPy is not installed (extras cuda12 and cuda13)"
+        "--device cuda: CuPy is not installed (pip install 'spectral-claims[cuda12]' or '[cuda13]')"
     )
     assert main(["sweep", "small.toml", "--quiet", "--no-plots"]) == 0  # auto
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from theory_sim.errors import InputError, require
+from theory_sim.gpu import lacking_gpu
 from theory_sim.progress import Watch
 from theory_sim.sweep.definition import SweepDefinition
 
@@ -20,7 +21,7 @@ def choose_device(word: str, definition: SweepDefinition, on_cluster: bool, watc
     require(word in DEVICES, f"--device {word!r}: allowed are {', '.join(DEVICES)}")
     if word == "cpu" or (word == "auto" and on_cluster):
         return "cpu"
-    lacking = "" if on_cluster else _no_gpu()
+    lacking = "" if on_cluster else lacking_gpu()
     unable = _beyond_cuda(definition)
     if word == "cuda":
         for reason in filter(None, (unable, lacking)):
@@ -42,15 +43,3 @@ def _beyond_cuda(definition: SweepDefinition) -> str:
         for value in sorted(set(definition.values(key).tolist()) - able):
             return f"{key} = {value!r} is for the CPU, allowed is {', '.join(able)!r}"
     return ""
-
-
-def _no_gpu() -> str:
-    """Why no GPU can be used here, "" if one can."""
-    try:
-        import cupy
-
-        return "" if cupy.cuda.runtime.getDeviceCount() else "there is no GPU"
-    except ImportError:
-        return "CuPy is not installed (extras cuda12 and cuda13)"
-    except Exception as error:  # CuPy's own, by which it says that there is no driver or no device
-        return " ".join(str(error).split())
