@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory_sim import descent
-from theory_sim.claims.samples import LARGE_DIM, LARGE_WIDTH, SpectralPath
+from theory_sim.claims.samples import TrainedPath
 from theory_sim.closed_form import Plane
 from theory_sim.descent import DatasetTraining, DatasetTrajectory
 from theory_sim.spectrum import Band
@@ -18,24 +18,13 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DatasetSample(SpectralPath):
+class DatasetSample(TrainedPath):
     """Full-batch training on x_1 ... x_n; ĝ, x̂ and the rates are those at x_1, the only probe."""
 
     training: DatasetTraining
     band: Band
     source: str
     engine: str = "collapsed"
-
-    @property
-    def size(self) -> int:
-        """Numbers in W."""
-        return int(self.training.network.weights.size)
-
-    @property
-    def is_large(self) -> bool:
-        """True for d >= 257 and width >= 128."""
-        net = self.training.network
-        return net.dim >= LARGE_DIM and net.width >= LARGE_WIDTH
 
     @property
     def n(self) -> int:

@@ -106,14 +106,10 @@ class SpectralPath(ABC):
         return (low[1:] * high[:-1] - low[:-1] * high[1:]) / (total[1:] * total[:-1])
 
 
-@dataclass(frozen=True)
-class TrainingSample(SpectralPath):
-    """One explicit training run with a band; source names the kind of input."""
+class TrainedPath(SpectralPath):
+    """The path of one explicit training run."""
 
-    training: Training
-    band: Band
-    source: str
-    engine: str = "auto"
+    training: Any
 
     @property
     def size(self) -> int:
@@ -124,7 +120,17 @@ class TrainingSample(SpectralPath):
     def is_large(self) -> bool:
         """True for d >= 257 and width >= 128."""
         net = self.training.network
-        return net.dim >= LARGE_DIM and net.width >= LARGE_WIDTH
+        return bool(net.dim >= LARGE_DIM and net.width >= LARGE_WIDTH)
+
+
+@dataclass(frozen=True)
+class TrainingSample(TrainedPath):
+    """One explicit training run with a band; source names the kind of input."""
+
+    training: Training
+    band: Band
+    source: str
+    engine: str = "auto"
 
     @cached_property
     def trajectory(self) -> Trajectory:
