@@ -38,6 +38,13 @@ class Evaluated:
         return self._network.input_gradient(images, labels, loss)
 
 
+def resnet_facts(recipe: Recipe) -> dict[str, Any]:
+    """What a weights file says of a ResNet that the recipe trains."""
+    mean, std = NORMALISATIONS[recipe.normalisation]
+    n_classes = Architecture(recipe.depth).n_classes
+    return {"depth": recipe.depth, "n_classes": n_classes, "mean": list(mean), "std": list(std)}
+
+
 class Steps:
     """The network in training and its optimizer; `arrays` is all that a step changes."""
 
@@ -55,9 +62,7 @@ class Steps:
     @property
     def facts(self) -> dict[str, Any]:
         """What a weights file says of the network."""
-        mean, std = NORMALISATIONS[self._recipe.normalisation]
-        return {"depth": self._recipe.depth, "n_classes": self._architecture.n_classes, "mean": list(mean),
-                "std": list(std)}  # fmt: skip
+        return resnet_facts(self._recipe)
 
     def step(self, images: Array, labels: NDArray[Any], learning_rate: float, start: Array | None) -> tuple[float, int]:
         """Mean loss and number of right answers of a batch before the step; start: of the attack, in [-1, 1).

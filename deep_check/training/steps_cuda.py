@@ -22,7 +22,7 @@ from deep_check.cuda.training_steps import Adam, Optimizer, Sgd, TrainingSteps
 from deep_check.initial import initial_state
 from deep_check.normalisation import NORMALISATIONS
 from deep_check.training.recipe import Recipe
-from deep_check.training.steps import EPSILON
+from deep_check.training.steps import EPSILON, resnet_facts
 from theory_sim.errors import InputError
 
 Array = NDArray[np.float32]
@@ -85,9 +85,7 @@ class CudaSteps:
     @property
     def facts(self) -> dict[str, Any]:
         """What a weights file says of the network."""
-        mean, std = NORMALISATIONS[self._recipe.normalisation]
-        return {"depth": self._recipe.depth, "n_classes": self._architecture.n_classes, "mean": list(mean),
-                "std": list(std)}  # fmt: skip
+        return resnet_facts(self._recipe)
 
     def step(self, images: Array, labels: NDArray[Any], learning_rate: float, start: Array | None) -> tuple[float, int]:
         """Mean loss and number of right answers of a batch before the step; start: of the attack, in [-1, 1).
