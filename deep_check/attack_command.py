@@ -7,14 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device, Partial, Quiet, Weights
+
 
 def attack(
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
+    weights: Weights = None,
+    data: Data = None,
     method: Annotated[
         str, typer.Option(help="pgd, fgsm (one linf step), fgm (one l2 step), square (needs no gradient) or noise.")
     ] = "pgd",
@@ -38,14 +36,14 @@ def attack(
     cutoff: Annotated[float | None, typer.Option(help="A low-pass filter before the network, known to all.")] = None,
     mask: Annotated[str, typer.Option(help="Of the filter: disc or square.")] = "disc",
     limit: Annotated[int | None, typer.Option(help="Only the first so many test images.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of random starts.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Write images, labels, losses, fooled to this .npz file, a manifest beside.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Accuracy under an attack, with its 95 % interval; defaults are the paper's PGD."""
     import time

@@ -7,17 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet, Weights
+
 NO_CONCLUSION = 1
 
 
 def evaluate(
-    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")],
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
-    ] = None,
+    out: Folder,
+    data: Data = None,
+    weights: Weights = None,
     defence: Annotated[str, typer.Option(help="lowpass:CUTOFF, with :square and :clip as options.")] = "lowpass:12",
     against: Annotated[
         str | None,
@@ -34,11 +32,11 @@ def evaluate(
     step_size: Annotated[str, typer.Option(help="Of linf PGD.")] = "4/255",
     l2_radius: Annotated[str, typer.Option(help="Of the l2 attacks.")] = "0.5",
     l2_step_size: Annotated[str, typer.Option(help="Of l2 PGD.")] = "0.1",
-    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """What a filter before a network protects: attackers who know it and who do not, worst case of each image.
 

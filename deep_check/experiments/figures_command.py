@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet
+
 if TYPE_CHECKING:
     from deep_check.experiments.context import Context
     from deep_check.experiments.registry import Experiment
@@ -14,19 +16,17 @@ if TYPE_CHECKING:
 
 
 def figures(
-    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")],
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
+    out: Folder,
+    data: Data = None,
     only: Annotated[str | None, typer.Option(help="Ids with commas, fig6,fig11; default: all.")] = None,
     scale: Annotated[str, typer.Option(help="quick: minutes on two cores; paper: the paper's numbers.")] = "quick",
     weights: Annotated[
         list[str] | None, typer.Option(help="ROLE=FILE: normal, mse, adversarial or two_layer; default: shipped ones.")
     ] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of images drawn and random starts.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """The paper's figures on real networks and images: pictures, numbers, and a verdict on each in results.json.
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet, Weights
+
 
 def filter_(
-    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")],
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
-    ] = None,
+    out: Folder,
+    data: Data = None,
+    weights: Weights = None,
     cutoffs: Annotated[str, typer.Option(help="first:last, or a list 4,8,12.")] = "1:22",
     attacker: Annotated[str, typer.Option(help="blind, aware or both.")] = "both",
     norms: Annotated[str, typer.Option(help="linf, l2, or both with a comma.")] = "linf",
@@ -28,10 +25,10 @@ def filter_(
     restarts: Annotated[int, typer.Option(help="Random starts; the worst case of each image counts.")] = 1,
     clip: Annotated[bool, typer.Option("--clip", help="Clip filtered images to [0, 1].")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first so many test images.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of random starts.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Accuracy against the cut-off of a low-pass filter: clean, attacked blindly, and by who knows it (Fig. 6)."""
     import time

@@ -1,10 +1,25 @@
-"""Words and numbers of the command line: fractions, lists and ranges."""
+"""What commands share: options of one name and meaning; fractions, lists and ranges as words."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from theory_sim.errors import InputError, require
+
+Data = Annotated[
+    Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
+]
+Folder = Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")]
+Partial = Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
 def number(name: str, text: str) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet, Weights
+
 if TYPE_CHECKING:
     from deep_check.experiments.context import Context
     from deep_check.experiments.perturbations import Settings
@@ -16,15 +18,9 @@ FIGURES = {"normal": "fig1,fig3,fig4,fig5", "mse": "fig7,fig8,fig9,fig10"}
 
 
 def spectrum(
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of a CIFAR ResNet, .safetensors or .npz; default: the shipped ones.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results; the same command goes on from there.")] = Path(
-        "spectrum"
-    ),
+    weights: Weights = None,
+    data: Data = None,
+    out: Folder = Path("spectrum"),
     trained: Annotated[
         str, typer.Option(help="normal: Figs. 1, 3-5; mse: Figs. 7-10; auto: as the weights' file says.")
     ] = "auto",
@@ -40,10 +36,10 @@ def spectrum(
     cutoff: Annotated[float, typer.Option(help="Up to where frequencies are low, cycles per image.")] = 8.0,
     mask: Annotated[str, typer.Option(help="Of low frequencies: disc or square.")] = "disc",
     effects: Annotated[bool, typer.Option(help="Measure other starts, steps, losses and radii beside.")] = True,
-    partial: Annotated[bool, typer.Option("--partial", help="Take a test batch that is not whole.")] = False,
+    partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of images drawn and random starts.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Where perturbations lie in the spectrum: |F(δ)| and the log-spectrum difference, with verdicts (Figs. 1, 3-5)."""
     import time

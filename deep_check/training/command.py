@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from deep_check.experiments.options import Data, Device
+
 
 def train(
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10: the official folder or archive; default: what `fetch` has fetched.")
-    ] = None,
+    data: Data = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; the same command goes on from there.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="Recipe: normal, mse, ..., or a TOML file; --keys lists its keys.")
@@ -21,7 +21,7 @@ def train(
         bool, typer.Option("--hold-out", help="Train on batches 1-4 and judge on 5: to choose a recipe.")
     ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Take batches that are not whole, and name them.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="Of convolutions on cuda: float32, tf32 or bf16.")] = "float32",
     keys: Annotated[bool, typer.Option("--keys", help="Print every key with its default, and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
