@@ -179,10 +179,10 @@ def test_command_writes_a_page_from_a_ledger(content: build.Content, tmp_path: P
     file = tmp_path / "ledger.json"
     file.write_text(json.dumps(content.ledger))
     # Few networks decide nothing, so that verdicts may differ from the recorded ones: exit code 1, the page is written.
-    assert main(["report", "--ledger", str(file), "--claims", "eq14", "--out", str(tmp_path / "out"), "--quiet"]) in (
-        0,
-        1,
-    )
+    rows = [row for row in content.ledger["claims"] if row["claim"] == "eq14"]
+    differs = any([row["printed"], row["corrected"]] != row["known"] for row in rows)
+    arguments = ["report", "--ledger", str(file), "--claims", "eq14", "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(arguments) == int(differs)
     page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert "eq14" in page.ids
     assert "eq3" not in page.ids

@@ -173,12 +173,13 @@ def _check_folder(folder: Path, option: str, create: bool = True) -> None:
 
 def _write_counterexamples(folder: Path, rows: list[LedgerRow]) -> dict[str, str]:
     """One file a refuted row; row key -> file name. The row's own counterexample learns its file."""
+    from theory_sim.claims.counterexample import file_name
+
     files = {}
     for row in rows:
         if row.counterexample is None:
             continue
-        case = "".join(c if c.isalnum() else "-" for c in row.claim.case).strip("-")
-        path = folder / f"{row.claim.id}{'--' + case if case else ''}.json"
+        path = folder / file_name(row.claim.id, row.claim.case)
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(path, row.counterexample)
         files[row.claim.key] = str(path)

@@ -64,6 +64,12 @@ class Replay:
         return self.violated and self.worst <= AGREEMENT
 
 
+def file_name(claim: str, case: str) -> str:
+    """Of the file that holds a row's counterexample."""
+    words = "".join(c if c.isalnum() else "-" for c in case).strip("-")
+    return f"{claim}{'--' + words if words else ''}.json"
+
+
 def load(path: Path) -> list[dict[str, Any]]:
     """Counterexamples in a file: one written by `verify`, or all of a ledger's JSON. InputError if there is none."""
     try:

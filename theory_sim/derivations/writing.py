@@ -235,6 +235,10 @@ class _MathML(MathMLPresentationPrinter):
         step = indices.pop(0) if label in STEPPED else ""
         return self._element(mathml_name(_name(label), step, "<mo>,</mo>".join(indices)))
 
+    def _print_conjugate(self, expr: Any) -> Any:
+        inside = self._print(expr.args[0]).toxml()  # not SymPy's menclose: browsers know MathML Core, which has none
+        return self._element(f'<mover accent="true"><mrow>{inside}</mrow><mo>¯</mo></mover>')
+
     def _print_Function(self, e: Any) -> Any:
         if e.func not in FUNCTIONS:
             return super()._print_Function(e)

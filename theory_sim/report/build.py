@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -76,19 +76,8 @@ def code_of(claim_id: str) -> list[str]:
 
     modules = [family.__name__ for family in FAMILIES if any(c.id == claim_id for c in family.CLAIMS)]
     if claim_id in catalogue.FAMILIES:
-        modules += [
-            f"theory_sim.derivations.{name}"
-            for name in ("assumptions", "closed_form", "gradient_laws", "infinite_width", "pgd", "signals", "theorem1",
-                         "theorem2", "theorem3")
-            if claim_id in import_module(f"theory_sim.derivations.{name}").FAMILY
-        ]  # fmt: skip
+        modules.append(catalogue.FAMILIES[claim_id].__module__)
     return [name.replace(".", "/") + ".py" for name in modules]
-
-
-def counterexample_name(row: dict[str, Any]) -> str:
-    """File name as `verify` gives it."""
-    case = "".join(c if c.isalnum() else "-" for c in row["case"]).strip("-")
-    return f"{row['claim']}{'--' + case if case else ''}.json"
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -180,10 +169,11 @@ def _environment() -> Any:
     return environment
 
 
-def page(content: Content) -> str:
-    """The whole HTML file. Raises InputError if it would be larger than `MOST_BYTES`."""
+def page(content: Content, folder: Path = Path("report")) -> str:
+    """The whole HTML file; its commands name files in `folder`. InputError if it would be larger than `MOST_BYTES`."""
     from markupsafe import Markup
 
+    from theory_sim.claims.counterexample import file_name
     from theory_sim.derivations import pages
     from theory_sim.report import course, evidence, overview
     from theory_sim.report.explorer import LIMITS, Start
@@ -225,7 +215,8 @@ def page(content: Content) -> str:
             limits=LIMITS,
             start=Start(),
             evidence_words=evidence_words,
-            counterexample_name=counterexample_name,
+            file_name=file_name,
+            folder=shlex.quote(folder.as_posix()),
             counts=counts(rows),
             theorems=overview.theorems(rows),
             mark=overview.mark,
@@ -260,18 +251,19 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
 
 def write(content: Content, folder: Path) -> list[Path]:
     """report.html, report.json, ledger.png and the counterexamples: all become the new ones, or none does."""
+    from theory_sim.claims.counterexample import file_name
     from theory_sim.files import replacing
     from theory_sim.report.overview import picture
 
     texts = {
-        folder / "report.html": page(content),
+        folder / "report.html": page(content, folder),
         folder / "report.json": json.dumps(as_json(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
     }
     theorems = picture(content.ledger["claims"])
     for row in content.ledger["claims"]:
         if row["counterexample"]:
             text = json.dumps(row["counterexample"], ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-            texts[folder / "counterexamples" / counterexample_name(row)] = text
+            texts[folder / "counterexamples" / file_name(row["claim"], row["case"])] = text
     pictures = {} if theorems is None else {folder / "ledger.png": theorems}
     targets = [*texts, *pictures]
     try:
