@@ -127,8 +127,6 @@ def test_all_of_the_paper_s_rows_have_a_derivation() -> None:
         derivation = derive(identifier)
         assert derivation.id == identifier
         assert set(derivation.claims) <= set(CLAIM_IDS), identifier
-        assert derivation.printed is derivation.comparisons[-1].printed
-        assert len(derivation.steps) == len(derivation.lines)
         assert [line.number for line in derivation.lines] == list(range(1, len(derivation.lines) + 1))
         assert all(max(line.uses, default=0) < line.number for line in derivation.lines)
 

@@ -182,7 +182,20 @@ def test_command_fails_where_a_line_does_not_follow(
     assert "FAILED eq14: REFUSED: eq14, line 23" in capsys.readouterr().err
 
 
-def test_an_unwritable_target_leaves_the_old_file(tmp_path: Path) -> None:
-    target = tmp_path / "folder"
-    target.mkdir()
+def test_a_full_disk_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "eq7.txt"
+    target.write_text("old")
+
+    def full(self: Path, text: str, **options: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
     assert main(["derive", "eq7", "--out", str(target)]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_is_no_target(tmp_path: Path) -> None:
+    assert main(["derive", "eq7", "--out", str(tmp_path)]) == 2

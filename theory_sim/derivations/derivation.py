@@ -121,11 +121,6 @@ class Derivation:
     checks: tuple[Callable[[], Any], ...] = field(default=(), compare=False)
 
     @property
-    def steps(self) -> tuple[tuple[str, Basic, str], ...]:
-        """(operation, expression, note) of every line."""
-        return tuple((line.operation_name, line.expression, line.note) for line in self.lines)
-
-    @property
     def printed(self) -> Basic:
         """As the paper has it."""
         return self.comparisons[-1].printed
