@@ -27,17 +27,10 @@ from theory_sim.claims.samples import SpectralPath, TrainingSample
 from theory_sim.claims.theorem3 import TIE
 from theory_sim.closed_form import Plane, plane_coefficients
 from theory_sim.recurrences import eq8, eq8_dataset
-from theory_sim.spectrum import ratio
 
 Array = NDArray[np.float64]
 VISIBLE = 1e-6  # decay a step below which adversarial training is normal training
 NEAR_END = 0.25  # of the gap between normal training's τ and τ(x): how near the bound must have come to τ(x)
-
-
-def tau(path: SpectralPath) -> Array:
-    """τ(δ^(t)) of the explicit run, (T+1,)."""
-    p = path.planes
-    return ratio(np.asarray(p.low_energy), np.asarray(p.high_energy))
 
 
 def _norm(path: SpectralPath) -> Array:
@@ -82,7 +75,7 @@ def judge_curve(sample: AdversarialSample) -> Outcome | None:
     """τ(δ^t) = τ(q) of the start with q = Q/P, the curve of normal training."""
     if not in_region(sample):
         return None
-    found = tau(sample)
+    found = sample.planes.tau
 
     def error(q: Array) -> float:
         return -float(np.abs(sample.start.ratio(q) - found).max())
@@ -102,7 +95,7 @@ def judge_limit(sample: AdversarialSample) -> Outcome | None:
     def margin(values: Array) -> float:
         return float((bound - np.abs(values - target)).min())
 
-    return Outcome(None, margin(tau(sample)), margin(tau(sample.normal)))
+    return Outcome(None, margin(sample.planes.tau), margin(sample.normal.planes.tau))
 
 
 def _bound(sample: AdversarialSample) -> Array:
@@ -119,7 +112,7 @@ def judge_fig13(sample: AdversarialSample) -> Outcome | None:
     """
     if not in_region(sample) or not _normal_too(sample):
         return None
-    plane, normal, end = mirrored(sample), tau(sample.normal), tau(sample)[-1]
+    plane, normal, end = mirrored(sample), sample.normal.planes.tau, sample.planes.tau[-1]
     if not _bound(sample)[-1] < NEAR_END * abs(plane.input_tau - normal[-1]):
         return None
     higher, eq12 = float(end - normal[-1]), float(plane.eq12_margin)
@@ -138,7 +131,7 @@ def judge_same_step(sample: AdversarialSample) -> Outcome | None:
     """
     if not in_region(sample) or not _normal_too(sample):
         return None
-    ahead = (tau(sample) - tau(sample.normal))[1:]
+    ahead = (sample.planes.tau - sample.normal.planes.tau)[1:]
     printed = float(ahead.min())
     residual, plane = sample.trajectory.residual, mirrored(sample)
     passed = np.flatnonzero(residual * residual[0] <= 0)
@@ -173,7 +166,7 @@ def judge_same_loss(sample: AdversarialSample) -> Outcome | None:
         return None
     here = float(f[0] - f[t]) / norm2
     further = -float(f[t]) * (1 - float(p)) / (float(p) * norm2)
-    ahead = float(tau(sample)[t] - tau(normal)[1])
+    ahead = float(sample.planes.tau[t] - normal.planes.tau[1])
 
     def error(move: float) -> float:
         return -abs(float(sample.start.growth(here, here + move)) - ahead)

@@ -21,15 +21,9 @@ from theory_sim.claims.paths import RESOLVED
 from theory_sim.claims.theorem3 import TIE
 from theory_sim.descent import DatasetTraining
 from theory_sim.recurrences import eq8_dataset
-from theory_sim.spectrum import ratio
 
 Array = NDArray[np.float64]
 VISIBLE = 1e-8  # of ĝ: what the other samples do to it must be seen
-
-
-def _tau(sample: DatasetSample) -> Array:
-    p = sample.planes
-    return ratio(np.asarray(p.low_energy), np.asarray(p.high_energy))
 
 
 # The law of one step -------------------------------------------------------------------------------------------------
@@ -117,7 +111,7 @@ def judge_closed_form(sample: DatasetSample) -> Outcome | None:
     states = min(sample.steps + 1, sample.first_crossing)
     if states < 2 or not sample.moves:
         return None
-    tau = _tau(sample)[:states]
+    tau = sample.planes.tau[:states]
 
     def error(values: Array) -> float:
         return -float(np.abs(values[:states] - tau).max())
@@ -137,7 +131,7 @@ def judge_theorem3(sample: DatasetSample, n: int) -> Outcome | None:
     eq12, size = float(plane.eq12_margin), abs(plane.low_cross) + abs(plane.high_cross)
     if not (plane.tau < plane.input_tau and sample.drive[0] > 0 and eq12 > TIE * size):
         return None
-    tau, p = _tau(sample)[1:states], sample.pulled_planes
+    tau, p = sample.planes.tau[1:states], sample.pulled_planes
     pulled_tau, low, high = (np.asarray(v)[1:states] for v in (p.input_tau, p.low_cross, p.high_cross))
     room = (pulled_tau - plane.tau) * (plane.low_energy + plane.high_energy)
 

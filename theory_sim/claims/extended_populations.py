@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,18 +123,11 @@ def died(share: float) -> float:
     return float(norm.cdf(share) - 0.5) / 2
 
 
-def _bind(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    def draw(rng: Rng, large: bool, sources: Sources) -> Any:
-        return function(rng, large, sources, **options)
-
-    return draw
-
-
 SIZES = (2, 8, 32)
 EXTENDED: dict[str, Callable[..., Any]] = {
-    **{f"dataset n = {n}": _bind(dataset_run, n=n) for n in SIZES},
-    "order dataset": _bind(dataset_run, n=4, activation="softplus"),
+    **{f"dataset n = {n}": partial(dataset_run, n=n) for n in SIZES},
+    "order dataset": partial(dataset_run, n=4, activation="softplus"),
     "kinks by width": kink_run,
     "adversarial": adversarial_run,
-    "order adversarial": _bind(adversarial_run, activation="softplus"),
+    "order adversarial": partial(adversarial_run, activation="softplus"),
 }

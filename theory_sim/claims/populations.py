@@ -9,6 +9,7 @@ diverging for r > 2.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -275,44 +276,37 @@ def _signal_sample(rng: Rng, large: bool, sources: Sources, *, pictures: bool | 
     return SignalSample(signal.x, delta, band, signal.source, network.width, signal.alpha, signal.alpha0)
 
 
-def _bind(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    def draw(rng: Rng, large: bool, sources: Sources) -> Any:
-        return function(rng, large, sources, **options)
-
-    return draw
-
-
 POPULATIONS: dict[str, Callable[..., Any]] = {
     "eq8": eq8_run,
-    "eq8 constant": _bind(eq8_run, constant=True),
-    "eq8 outside": _bind(eq8_run, outside=True),
-    "relu": _bind(relu_run, rate=(0.1, 1.0)),
-    "relu kinks": _bind(relu_run, rate=(0.1, 1.0), kinks=True),
-    "relu f<y": _bind(relu_run, rate=(0.1, 1.0), sign=-1.0, ahead=True),
-    "relu 1<r<2": _bind(relu_run, rate=(1.02, 1.95), ahead=True),
-    "relu r>2": _bind(relu_run, rate=(2.05, 3.0), ahead=True),
+    "eq8 constant": partial(eq8_run, constant=True),
+    "eq8 outside": partial(eq8_run, outside=True),
+    "relu": partial(relu_run, rate=(0.1, 1.0)),
+    "relu kinks": partial(relu_run, rate=(0.1, 1.0), kinks=True),
+    "relu f<y": partial(relu_run, rate=(0.1, 1.0), sign=-1.0, ahead=True),
+    "relu 1<r<2": partial(relu_run, rate=(1.02, 1.95), ahead=True),
+    "relu r>2": partial(relu_run, rate=(2.05, 3.0), ahead=True),
     "smooth": smooth_run,
-    **{f"order {name}": _bind(order_run, activation=name) for name in ACTIVATIONS},
+    **{f"order {name}": partial(order_run, activation=name) for name in ACTIVATIONS},
     "start": start,
-    "start bernoulli": _bind(start, outer_law="bernoulli"),
+    "start bernoulli": partial(start, outer_law="bernoulli"),
     "signal": signal_sample,
     "signal noise": noise_sample,
     "signal power-law": power_law_signal_sample,
     "signal image": picture_signal_sample,
-    "attack linear": _bind(attack, steps=("raw", "normalised"), balls=("l2", "linf")),
-    "attack sign linf": _bind(attack, steps=("sign",), balls=("linf",)),
-    "attack sign l2": _bind(attack, steps=("sign",), balls=("l2",), zero_start=False),
-    "attack far": _bind(attack, steps=("raw", "normalised"), balls=("l2", "linf"), region=False),
-    "attack smooth": _bind(
+    "attack linear": partial(attack, steps=("raw", "normalised"), balls=("l2", "linf")),
+    "attack sign linf": partial(attack, steps=("sign",), balls=("linf",)),
+    "attack sign l2": partial(attack, steps=("sign",), balls=("l2",), zero_start=False),
+    "attack far": partial(attack, steps=("raw", "normalised"), balls=("l2", "linf"), region=False),
+    "attack smooth": partial(
         attack, activation="smooth", steps=("raw", "normalised"), balls=("l2", "linf"), region=False
     ),
-    "attack zero start": _bind(attack, steps=("raw", "normalised"), zero_start=True),
-    "attack zero start sign": _bind(attack, steps=("sign",), balls=("linf", "l2"), zero_start=True),
-    "attack random start": _bind(attack, zero_start=False),
-    "attack ahead": _bind(attack, zero_start=False, ahead=True),
-    "attack trained": _bind(attack, zero_start=False, trained=True),
-    "attack trained smooth": _bind(attack, activation="smooth", zero_start=False, trained=True),
-    "attack raw linf zero start": _bind(attack, steps=("raw", "normalised"), balls=("linf",), zero_start=True),
-    "attack far sign linf": _bind(attack, steps=("sign",), balls=("linf",), zero_start=True, region=False),
+    "attack zero start": partial(attack, steps=("raw", "normalised"), zero_start=True),
+    "attack zero start sign": partial(attack, steps=("sign",), balls=("linf", "l2"), zero_start=True),
+    "attack random start": partial(attack, zero_start=False),
+    "attack ahead": partial(attack, zero_start=False, ahead=True),
+    "attack trained": partial(attack, zero_start=False, trained=True),
+    "attack trained smooth": partial(attack, activation="smooth", zero_start=False, trained=True),
+    "attack raw linf zero start": partial(attack, steps=("raw", "normalised"), balls=("linf",), zero_start=True),
+    "attack far sign linf": partial(attack, steps=("sign",), balls=("linf",), zero_start=True, region=False),
     **EXTENDED,
 }
