@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from benchmarks import gpu_networks, gpu_sweep, results
+from benchmarks.runs import console, note
 from theory_sim.command_line import run_app
 from theory_sim.errors import require
 
@@ -49,14 +49,14 @@ def main(
 
         sweep_sizes = gpu_sweep.QUICK if quick else gpu_sweep.Sizes()
         rate = measure_double_fma(quick=quick)
-        rows, rates = gpu_sweep.measure(sweep_sizes, repeats, _note, rate)
+        rows, rates = gpu_sweep.measure(sweep_sizes, repeats, note, rate)
         protocol["sizes"], more["float64_instructions_per_s"], more["rates"] = asdict(sweep_sizes), rate, rates
     else:
         sizes = gpu_networks.QUICK if quick else gpu_networks.Sizes()
         forms = [name for name in gpu_networks.FORMS if (name in gpu_networks.COMPILED) == (peers == "compiled")]
-        rows = gpu_networks.measure(sizes, job, precision, forms, repeats, _note)
+        rows = gpu_networks.measure(sizes, job, precision, forms, repeats, note)
         protocol |= {"sizes": asdict(sizes), "precision": precision}
-    results.print_table(rows, Console() if sys.stdout.isatty() else Console(width=180))
+    results.print_table(rows, console())
     results.write_json(out, results.document("gpu", rows, {}, protocol, **more))
     return 0 if all(row.passed for row in rows) else 1
 
@@ -88,10 +88,6 @@ def card_facts() -> dict[str, Any]:
         "driver": cupy.cuda.runtime.driverGetVersion(),
         "runtime": cupy.cuda.runtime.runtimeGetVersion(),
     }
-
-
-def _note(job: str) -> None:
-    Console(stderr=True).print(f"timing {job}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def prepare_cpu(problem: Problem, threads: int) -> Callable[[], dict[str, Any]]:
 
 
 def prepare_cuda(problem: Problem, threads: int) -> Callable[[], dict[str, Any]]:
-    """Our side on the GPU; the first call begins with the weights given, others go on from there."""
+    """Our side on the GPU; the first call, whose losses are compared, begins with the weights given, others go on."""
     from deep_check.cuda.device import cuda_device
 
     del threads
