@@ -22,7 +22,9 @@ def attack(
     steps: Annotated[int, typer.Option(help="Of pgd.")] = 40,
     start: Annotated[str, typer.Option(help="Of pgd: random or zero.")] = "random",
     restarts: Annotated[int, typer.Option(help="Of pgd: the worst case of each image counts.")] = 1,
-    loss: Annotated[str, typer.Option(help="cross_entropy, mse, margin_mse or margin.")] = "cross_entropy",
+    loss: Annotated[
+        str, typer.Option(help="Of pgd, fgsm, fgm: cross_entropy, mse, margin_mse or margin.")
+    ] = "cross_entropy",
     target: Annotated[
         str | None, typer.Option(help="Class to be reached: its number, next (label + 1) or random.")
     ] = None,
@@ -67,6 +69,8 @@ def attack(
     require(method in allowed, f"method {method!r}: allowed are {', '.join(allowed)}")
     require(target is None or method in METHODS, f"target {target!r} of {method}: allowed is none")
     require(not early_stop or method == "pgd", f"early stop of {method}: allowed is that of pgd")
+    require(queries is None or method in ("square", "noise"), f"queries {queries} of {method}: allowed is none")
+    require(share is None or method == "square", f"share {share} of {method}: allowed is none")
     run: Any
     chosen: Any
     size = number("radius", radius)

@@ -21,7 +21,7 @@ from deep_check.filtering import Target
 from deep_check.ops.attack_step_cpu import clip_box, pgd_l2_step, pgd_linf_step, project_l2, project_linf
 from deep_check.ops.loss_cpu import loss as loss_of
 from deep_check.ops.loss_reference import LOSSES
-from deep_check.random_balls import random_deltas
+from deep_check.random_balls import LENGTHS, random_deltas
 from theory_sim.counter_random import fill_uniforms
 from theory_sim.errors import require
 
@@ -63,6 +63,7 @@ class Attack:
             require(0 <= value <= largest, f"{name.replace('_', ' ')} {value}: allowed is 0 ... {largest:g}")
         for name in ("steps", "restarts"):
             require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}: allowed is >= 1")
+        require(self.restarts <= LENGTHS, f"restarts {self.restarts}: allowed is <= {LENGTHS}")
         check_seed(self.seed)
         repeats = self.start == "random" or self.restarts == 1
         require(repeats, f"restarts {self.restarts}: allowed is 1 from a zero start, they would all be the same")

@@ -13,7 +13,7 @@ from deep_check.attacks import BATCH, LARGEST_RADII, NORMS, Adversarial, into_ba
 from deep_check.checks import check_labels, check_seed, check_unit_range
 from deep_check.filtering import Target
 from deep_check.ops.loss_cpu import loss as loss_of
-from deep_check.random_balls import NOISE, random_deltas
+from deep_check.random_balls import LENGTHS, NOISE, random_deltas
 from theory_sim.errors import require
 
 Array = NDArray[np.float32]
@@ -32,7 +32,7 @@ class Noise:
         require(self.norm in NORMS, f"norm {self.norm!r}: allowed are {', '.join(NORMS)}")
         largest = LARGEST_RADII[self.norm]
         require(0 <= self.radius <= largest, f"radius {self.radius}: allowed is 0 ... {largest:g}")
-        require(self.draws >= 1, f"draws {self.draws}: allowed is >= 1")
+        require(1 <= self.draws <= LENGTHS, f"draws {self.draws}: allowed is 1 ... {LENGTHS}")
         check_seed(self.seed)
 
 

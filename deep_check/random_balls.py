@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from theory_sim.counter_random import fill_normals, fill_uniforms
 
-# Streams of random numbers, beyond those of training. An l2 draw takes a second one, LENGTHS further.
-STARTS, LENGTHS, NOISE, SQUARES, TARGETS = 100_000, 100_000, 300_000, 500_000, 500_001
+# Streams of random numbers, beyond those of training: one a restart or a draw, fewer than LENGTHS. An l2 draw takes a
+# second one, LENGTHS further. CONTROLS: of what experiments compare perturbations with.
+STARTS, LENGTHS, NOISE, SQUARES, TARGETS, CONTROLS = 100_000, 100_000, 300_000, 500_000, 500_001, 700_000
 
 
 def random_deltas(

@@ -127,7 +127,18 @@ def test_linf_proposals_are_squares_of_one_colour() -> None:
             assert moved[channel].sum() in (0, side * side)
         assert_close("size", np.abs(found[n] - origin[n]), np.full((3, 32, 32), radius), "single", scale=1.0)
     assert len(corners) > 20
-    assert {0, 32 - side} & {row for row, _ in corners} or len({row for row, _ in corners}) > 10
+
+
+def test_squares_reach_the_first_and_the_last_row_and_column() -> None:
+    n, size, side, radius = 600, 8, 3, 0.05
+    origin = np.full((n, 1, size, size), 0.5, np.float32)
+    best, found = origin - np.float32(radius), np.empty_like(origin)
+    square_cpu.linf_proposals(best, origin, np.arange(n), 4, np.uint64(0), radius, side, found)
+    corners = set()
+    for moved in np.abs(found[:, 0] - best[:, 0]) > 1e-6:
+        if moved.any():
+            corners.add(tuple(int(np.flatnonzero(moved.any(axis))[0]) for axis in (1, 0)))
+    assert corners == {(row, column) for row in range(size - side + 1) for column in range(size - side + 1)}
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -225,7 +236,7 @@ def test_noise(net: ResNet, images: np.ndarray, labels: np.ndarray, norm: str, m
         (lambda: Square(seed=-1), "seed -1"),
         (lambda: Noise("l1"), "norm 'l1'"),
         (lambda: Noise(radius=float("nan")), "radius nan"),
-        (lambda: Noise(draws=0), "draws 0: allowed is >= 1"),
+        (lambda: Noise(draws=0), "draws 0: allowed is 1"),
     ],
 )
 def test_what_is_not_allowed_is_named(make: Any, said: str) -> None:
