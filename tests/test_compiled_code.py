@@ -108,6 +108,20 @@ def test_deep_check_keeps_its_code_so() -> None:
     assert not {"architecture", "cli"} & sources.keys()
 
 
+def test_sources_from_one_module_on(tmp_path: Path) -> None:
+    """Whichever way the import is written; what only a function imports is left out."""
+    texts = {
+        "top": "from upper import one\nfrom upper.inner import (\n    two,\n)\nimport upper.three as t\n",
+        "one": "def f():\n    from upper import lazy\n", "inner.two": "", "three": "", "lazy": "", "four": "",
+    }  # fmt: skip
+    package = tmp_path / "upper"
+    (package / "inner").mkdir(parents=True)
+    for name, text in texts.items():
+        (package / f"{name.replace('.', '/')}.py").write_text(text)
+    assert compiled_code._sources(package, ("top",)).keys() == {"top", "one", "inner.two", "three"}
+    assert compiled_code._sources(package).keys() == set()  # none has kernels
+
+
 def test_the_package_keeps_its_code_so() -> None:
     if "NUMBA_CACHE_DIR" not in os.environ:
         assert Path(numba.config.CACHE_DIR).name.startswith("numba-")

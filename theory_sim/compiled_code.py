@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,37 +22,51 @@ PACKAGE = Path(__file__).resolve().parent
 _KERNELS = re.compile(rb"^import numba|^@(?:kernel|part)\b", re.MULTILINE)
 
 
-def _sources(package: Path) -> dict[str, bytes]:
-    """Modules with kernels and, from one to the next, all modules of the package that they import."""
+def _sources(package: Path, first: Sequence[str] | None = None) -> dict[str, bytes]:
+    """Modules with kernels, or `first`, and, from one to the next, all modules of the package that they import."""
     texts = {
         ".".join(path.relative_to(package).with_suffix("").parts): path.read_bytes() for path in package.rglob("*.py")
     }
-    imports = re.compile(
-        rf"^(?:from|import) {package.name}\.([\w.]+)(?: import (\([^)]*\)|[^\n]*))?".encode(), re.MULTILINE
-    )
     found: dict[str, bytes] = {}
-    waiting = [name for name, text in texts.items() if _KERNELS.search(text)]
+    waiting = [name for name, text in texts.items() if _KERNELS.search(text)] if first is None else list(first)
     while waiting:
         name = waiting.pop()
         if name in texts and name not in found:
             found[name] = texts[name]
-            for module, items in imports.findall(texts[name]):
-                path = module.decode()
-                waiting += [
-                    path,
-                    f"{path}.__init__",
-                    *(f"{path}.{item}" for item in re.findall(r"\w+", items.decode())),
-                ]
+            waiting += _imported(texts[name], package.name)
     return found
 
 
+def _imported(text: bytes, package: str) -> set[str]:
+    """Names in the package that may be modules, of the imports at a module's left margin."""
+    imports = rf"^(?:from|import) {package}\b(?:\.([\w.]+))?(?: import (\([^)]*\)|[^\n]*))?".encode()
+    names = set()
+    for module, items in re.findall(imports, text, re.MULTILINE):
+        path = f"{module.decode()}." if module else ""
+        names |= {path[:-1], f"{path}__init__", *(f"{path}{item}" for item in re.findall(r"\w+", items.decode()))}
+    return names
+
+
 @cache
-def digest(package: Path = PACKAGE) -> str:
-    """Of the sources behind every number, 16 hexadecimal digits: of those that this process began with."""
+def digest(package: Path = PACKAGE, first: tuple[str, ...] | None = None) -> str:
+    """Of the sources behind every number, 16 hexadecimal digits: of those that this process began with.
+
+    first: modules (names within the package) to begin from, in place of all that have kernels. Imports are followed
+    where they stand at a module's left margin, those within functions are not.
+    """
     found = hashlib.sha256()
-    for name, text in sorted(_sources(package).items()):
+    for name, text in sorted(_sources(package, first).items()):
         found.update(f"{name}\0".encode() + text)
     return found.hexdigest()[:16]
+
+
+@cache
+def digest_above(package: Path, first: tuple[str, ...]) -> str:
+    """Of modules of a package that builds on this one and of all that they import, from there and from here."""
+    above = _sources(package, first)
+    here = set().union(*(_imported(text, PACKAGE.name) for text in above.values()))
+    parts = (digest(package, first), digest(PACKAGE, tuple(sorted(here))))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def keep_code_of(package: Path, choice: str = "") -> None:

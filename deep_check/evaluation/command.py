@@ -51,7 +51,7 @@ def evaluate(
     from deep_check.evaluation.measure import Evaluation, Networks
     from deep_check.evaluation.plan import SCALES, Settings, check_images
     from deep_check.evaluation.selftest import run_selftest
-    from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
+    from deep_check.experiments.manifest import code_of, data_facts, weights_facts, write_manifest
     from deep_check.experiments.options import number
     from deep_check.models import shipped, weights_or_shipped
     from deep_check.resnet import ResNet
@@ -82,6 +82,8 @@ def evaluate(
         "weights": {role: fact["digest"] for role, fact in facts.items()},
         "images": data_facts(x, y, notes)["digest"],
         "defence": in_words(filter_),
+        "device": nets["normal"].device,
+        "code": code_of("evaluation.measure"),
     }
     networks = Networks(nets["normal"], filter_, nets.get("adversarial"), nets.get("transfer"))
     with Progress(quiet) as progress:

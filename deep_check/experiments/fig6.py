@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deep_check.attacks import Attack, count_right, run_attack
 from deep_check.data import digest
 from deep_check.experiments.context import Context
+from deep_check.experiments.manifest import code_of
 from deep_check.experiments.results import Effect, Finding, Measured, share, share_difference, verdict
 from deep_check.experiments.rows import Rows
 from deep_check.filtering import Filtered, LowPass, Target
@@ -137,8 +138,11 @@ def measure(
 
 
 def identity(net: ResNet, images: Array, labels: NDArray[Any]) -> dict[str, str]:
-    """Digests of what is measured on what: rows of others are not taken for one's own."""
-    return {"weights": digest(net.state_dict()), "images": digest({"images": images, "labels": labels})}
+    """Digests of what is measured on what, where and by which code: rows of others are not taken for one's own."""
+    return {
+        "weights": digest(net.state_dict()), "images": digest({"images": images, "labels": labels}),
+        "device": net.device, "code": code_of("experiments.fig6"),
+    }  # fmt: skip
 
 
 def cell(

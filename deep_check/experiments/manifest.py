@@ -16,10 +16,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from deep_check.data import digest
+from theory_sim.compiled_code import digest_above
 from theory_sim.files import replacing
 from theory_sim.provenance import provenance
 
 FORMAT, VERSION = "deep_check manifest", 1
+PACKAGE = Path(__file__).resolve().parent.parent
+NETWORKS = tuple(f"{device}.{use}_network" for device in ("cpu", "cuda") for use in ("attack", "training"))
 
 
 def write_manifest(
@@ -63,3 +66,16 @@ def weights_facts(path: Path) -> dict[str, str]:
     """Name of a weights file and the digest of its bytes: SHA-256, 16 hexadecimal digits."""
     with path.open("rb") as file:
         return {"file": path.name, "digest": hashlib.file_digest(file, "sha256").hexdigest()[:16]}
+
+
+def code_of(module: str, package: Path = PACKAGE) -> str:
+    """Digest of the code behind a module's numbers, 16 hexadecimal digits: stored numbers of other code are not ours.
+
+    module: its name within the package, "experiments.fig4". Its file, all that it imports, directly or not, from this
+    package and from `theory_sim`, the networks of all devices, which `ResNet` imports by name, and the CUDA sources.
+    Imports within functions are not followed: so drawing is left out.
+    """
+    found = hashlib.sha256(digest_above(package, (module, *NETWORKS)).encode())
+    for path in sorted(package.glob("ops/*.cu*")):
+        found.update(f"{path.name}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]

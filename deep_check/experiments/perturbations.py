@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from deep_check.attacks import BATCH, Attack, into_ball, run_attack
 from deep_check.data import digest
 from deep_check.experiments.context import Context
+from deep_check.experiments.manifest import code_of
 from deep_check.filtering import Target
 from deep_check.random_balls import random_deltas
 from deep_check.resnet import ResNet
@@ -104,17 +105,19 @@ class Perturbed:
 def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained: bool = False) -> Perturbed:
     """The first n random images attacked on the network of this role, or on an untrained one of its architecture.
 
-    Kept under out/perturbations by what decides them, and read from there when they are asked for again. Raises
+    Kept under out/perturbations by what decides them, and read from there when they are asked for again; those of other
+    code or another device are replaced. Raises
     InputError as `Context.net`, and if the disk refuses.
     """
     images, labels = context.random_images(n)
     name = f"{'untrained ' if untrained else ''}{role}"
-    identity = {
+    identity: dict[str, Any] = {
         "network": name, "weights": context.weights_facts([role])[role]["digest"], "attack": asdict(attack),
-        "images": digest({"images": images, "labels": labels}), "seed": context.seed, "version": 1,
+        "images": digest({"images": images, "labels": labels}), "seed": context.seed,
     }  # fmt: skip
     word = f"{name.replace(' ', '-')}-{attack.norm}-{digest({'': np.array(json.dumps(identity, sort_keys=True))})[:8]}"
     path = context.out / FOLDER / f"{word}.npz"
+    identity |= {"device": context.device, "code": code_of("experiments.perturbations")}
     kept = _read(path, identity, images.shape)
     if kept is None:
         net = _twin(context, role, images, labels) if untrained else context.net(role)

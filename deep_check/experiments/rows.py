@@ -11,11 +11,13 @@ from typing import Any
 from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
 
+AGAIN = ("code", "device")  # where only these differ, the rows are ours, and to be measured again
+
 
 class Rows:
     """Rows of a CSV file, each with a key of its own, beside a manifest that says what they belong to.
 
-    Both are replaced as a whole. Raises InputError if the folder holds rows of another measurement (the difference is
+    Both are replaced as a whole. Rows that other code or another device has measured are measured again. Raises InputError if the folder holds rows of another measurement (the difference is
     named) or a damaged file.
     """
 
@@ -55,12 +57,14 @@ class Rows:
         different = [
             f"{name}: {found.get(name)!r} there, {value!r} asked for"
             for name, value in self._identity.items()
-            if found.get(name) != value
+            if name not in AGAIN and found.get(name) != value
         ]
         require(
             not different,
             f"{self._csv} is of another measurement ({'; '.join(different)}): allowed is the same, or another --out",
         )
+        if any(found.get(name) != self._identity.get(name) for name in AGAIN):
+            self.rows = []
 
     def _write(self) -> None:
         with replacing([self._csv, self._manifest]) as (table, manifest):

@@ -14,6 +14,7 @@ from deep_check.cli import main
 from deep_check.evaluation import measure, plan
 from deep_check.evaluation import selftest as selftests
 from deep_check.evaluation.selftest import Check, Outcome
+from deep_check.experiments.manifest import code_of
 from deep_check.filtering import Filtered, LowPass
 from deep_check.resnet import ResNet
 from tests.deep_check.evaluation.test_measure import TINY
@@ -62,6 +63,8 @@ def test_files_and_lines(base: list[str], tmp_path: Path, capsys: pytest.Capture
     for part in ("prefers-color-scheme: dark", 'name="viewport"', "gradient of another image", *summary["conclusion"]):
         assert part in page.replace("&#39;", "'").replace("&amp;", "&"), part
 
+    identity = json.loads((out / "evaluate.json").read_text())["identity"]
+    assert (identity["device"], identity["code"]) == ("cpu", code_of("evaluation.measure"))
     before = (out / "evaluate.csv").read_bytes()
     assert main([*base, "--radius", "0.1", "--step-size", "0.05", "--against", other, "--transfer", other,
                  "--json"]) == code  # fmt: skip
