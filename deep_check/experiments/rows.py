@@ -17,8 +17,8 @@ AGAIN = ("code", "device")  # where only these differ, the rows are ours, and to
 class Rows:
     """Rows of a CSV file, each with a key of its own, beside a manifest that says what they belong to.
 
-    Both are replaced as a whole. Rows that other code or another device has measured are measured again. Raises InputError if the folder holds rows of another measurement (the difference is
-    named) or a damaged file.
+    Both are replaced as a whole. Rows that other code or another device has measured are measured again. Raises
+    InputError if the folder holds rows of another measurement (the difference is named) or a damaged file.
     """
 
     def __init__(
