@@ -180,17 +180,21 @@ def beside(measurement: Measurement) -> tuple[Measured, ...]:
 
 
 def effects(measurement: Measurement) -> tuple[Effect, ...]:
-    """What other choices give for the same directions."""
+    """What other choices give for the same directions; nothing where it was not asked for."""
     settings, parts = measurement.settings, measurement.moduli
+    if not settings.effects:
+        return ()
     own, level = parts["attacked"], parts["noise"]
     name = "share of |F(δ)| in the low band, minus noise's"
     found = [
         Effect("norm of the attack", settings.other.norm, one) for one in _directions(measurement, "other ", "other")
     ]
-    for cutoff, mask in (*((k, settings.mask) for k in CUTOFFS), (settings.cutoff, _other_mask(settings.mask))):
-        if (cutoff, mask) != (settings.cutoff, settings.mask):
-            gap = defined(name, own.low_share(cutoff, mask), level.low_share(cutoff, mask))
-            found.append(Effect("cut-off and mask", f"{cutoff:g}, {mask}", gap))
+    other = _other_mask(settings.mask)
+    choices = [(cutoff, settings.mask) for cutoff in settings.other_cutoffs(CUTOFFS)]
+    choices += [(cutoff, other) for cutoff in settings.other_cutoffs([settings.cutoff], other)]
+    for cutoff, mask in choices:
+        gap = defined(name, own.low_share(cutoff, mask), level.low_share(cutoff, mask))
+        found.append(Effect("cut-off and mask", f"{cutoff:g}, {mask}", gap))
     gap = defined("τ of δ, minus noise's: shares of energy", own.ratios, level.ratios)
     found.append(Effect("|F(δ)|² in place of |F(δ)|", "yes", gap))
     for (choice, value), moduli in measurement.variants.items():

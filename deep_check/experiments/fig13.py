@@ -116,8 +116,7 @@ def judge(measurement: Measurement, weights: Mapping[str, str]) -> Finding:
     ]
     effects += [
         Effect("cut-off", f"{cutoff:g}", one)
-        for cutoff in CUTOFFS
-        if cutoff != settings.cutoff
+        for cutoff in settings.other_cutoffs(CUTOFFS)
         for one in directions(own, cutoff)
     ]
     level = {name: float(np.nanmean(own.at(name, settings.cutoff))) for name in WORDS}

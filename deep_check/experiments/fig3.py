@@ -59,8 +59,7 @@ def judge(claim: str, statement: str, tested: str, moduli: Mapping[str, Moduli],
     effects = [Effect("norm of the attack", settings.other.norm, measured(own.name, "other"))]
     effects += [
         Effect("cut-off", f"{cutoff:g}", measured(own.name, "attacked", cutoff))
-        for cutoff in concentration.CUTOFFS
-        if cutoff != settings.cutoff
+        for cutoff in settings.other_cutoffs(concentration.CUTOFFS)
     ]
     average = moduli["attacked"].low_share(settings.cutoff, settings.mask).mean()
     conclusion = (
@@ -70,7 +69,7 @@ def judge(claim: str, statement: str, tested: str, moduli: Mapping[str, Moduli],
     )
     return Finding(
         claim, claim.removeprefix("fig"), statement, tested, verdict((half, gap)), n, (half, gap, own, shown, white),
-        conclusion, settings.as_parameters(n), tuple(effects),
+        conclusion, settings.as_parameters(n), tuple(effects) if settings.effects else (),
     )  # fmt: skip
 
 

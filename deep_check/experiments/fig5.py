@@ -49,7 +49,8 @@ def judge(claim: str, statement: str, tested: str, measurement: Measurement) -> 
     effects = (Effect("norm of the attack", settings.other.norm, share(own.name, count("other"), n)),)
     return Finding(
         claim, claim.removeprefix("fig"), statement, tested, verdict((half,)), n, (half, own, noise), conclusion,
-        {**settings.as_parameters(n), "image shown (paper: not said)": f"number {first} of those drawn"}, effects,
+        {**settings.as_parameters(n), "image shown (paper: not said)": f"number {first} of those drawn"},
+        effects if settings.effects else (),
     )  # fmt: skip
 
 

@@ -124,14 +124,15 @@ def _image_means(maps: Array) -> Array:
 
 
 def effects(measurement: Measurement) -> tuple[Effect, ...]:
-    """What other choices give for the same directions."""
+    """What other choices give for the same directions; nothing where it was not asked for."""
     settings = measurement.settings
+    if not settings.effects:
+        return ()
     found = [Effect("norm of the attack", settings.other.norm, one) for one in _directions(measurement, "other")]
     maps = measurement.differences["attacked"].measured
     found += [
         Effect("cut-off", f"{cutoff:g}", _high_minus_low(maps, cutoff, settings))
-        for cutoff in CUTOFFS
-        if cutoff != settings.cutoff
+        for cutoff in settings.other_cutoffs(CUTOFFS)
     ]
     return tuple(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ Array = NDArray[np.float32]
 FOLDER = "perturbations"
 NOISE = 700_000  # stream of the random signs and directions
 UPDATES, UPDATE_IMAGES = 50, 64  # of the untrained network's batch statistics: 0.9^50 of their start is left
+LARGEST_CUTOFF = {"disc": 22, "square": 15}  # of 32x32, by mask: some frequency is above it
 _twins: WeakKeyDictionary[Target, dict[tuple[int, str], Target]] = WeakKeyDictionary()
 
 
@@ -54,12 +55,22 @@ class Settings:
 
     def __post_init__(self) -> None:
         require(self.n >= 2, f"images {self.n}: allowed is >= 2, an interval needs them")
-        require(0 <= self.cutoff <= 22, f"cut-off {self.cutoff:g}: allowed is 0 ... 22, beyond it nothing is high")
-        require(self.mask in ("disc", "square"), f"mask {self.mask!r}: allowed are disc, square")
+        require(self.mask in LARGEST_CUTOFF, f"mask {self.mask!r}: allowed are {', '.join(LARGEST_CUTOFF)}")
+        largest = LARGEST_CUTOFF[self.mask]
+        require(
+            0 <= self.cutoff <= largest,
+            f"cut-off {self.cutoff:g}: allowed is 0 ... {largest} with mask {self.mask}, beyond it nothing is high",
+        )
         for attack in (self.attack, self.other):
             one = attack.restarts == 1 and not attack.early_stop
             require(attack.radius > 0, f"radius {attack.radius:g}: allowed is > 0, no perturbation has no spectrum")
             require(one, "restarts, early stop: allowed is one start and every step, spectra are of what they lead to")
+
+    def other_cutoffs(self, cutoffs: Iterable[float], mask: Mask | None = None) -> list[float]:
+        """Those that have something above them, with this mask or another, and are not the figure's own."""
+        known = mask or self.mask
+        own = self.cutoff if known == self.mask else None
+        return [cutoff for cutoff in cutoffs if cutoff <= LARGEST_CUTOFF[known] and cutoff != own]
 
     @classmethod
     def of(cls, context: Context, loss: str = "cross_entropy") -> Settings:

@@ -35,7 +35,9 @@ def spectrum(
     ] = None,
     cutoff: Annotated[float, typer.Option(help="Up to where frequencies are low, cycles per image.")] = 8.0,
     mask: Annotated[str, typer.Option(help="Of low frequencies: disc or square.")] = "disc",
-    effects: Annotated[bool, typer.Option(help="Measure other starts, steps, losses and radii beside.")] = True,
+    effects: Annotated[
+        bool, typer.Option(help="Say what other choices give: norm, cut-off, mask, start, steps, loss.")
+    ] = True,
     partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of images drawn and random starts.")] = 0,
     device: Device = "auto",

@@ -43,6 +43,7 @@ from theory_sim.errors import InputError
 
 N = 48
 SETTINGS = Settings(N, Attack(steps=2), Attack("l2", 0.5, 0.1, steps=2), effects=False)
+WITH_EFFECTS = replace(SETTINGS, effects=True)
 
 
 def shaped(power: float, seed: int, n: int = N) -> np.ndarray:
@@ -66,7 +67,7 @@ def moduli_of(power: float, untrained: float = 0.0) -> concentration.Measurement
     for word in ("", "other "):
         fields |= {f"{word}noise": shaped(0, 4 + len(word)), f"{word}untrained": shaped(untrained, 5 + len(word))}
     moduli = {name: Moduli.of(values, SETTINGS) for name, values in fields.items()}
-    return concentration.Measurement(SETTINGS, perturbed_by(images, own), moduli, {})
+    return concentration.Measurement(WITH_EFFECTS, perturbed_by(images, own), moduli, {})
 
 
 def differences_of(image_power: float, delta_power: float) -> log_difference.Measurement:
@@ -147,7 +148,8 @@ def test_all_parts_must_hold() -> None:
 @pytest.mark.parametrize(("power", "expected"), [(-0.3, REPRODUCED), (0.3, NOT_REPRODUCED), (0.0, UNDECIDED)])
 def test_single_images_are_judged_one_by_one(power: float, expected: str) -> None:
     moduli = {"attacked": shaped(power, 1), "noise": shaped(0, 2), "other": shaped(-power, 3)}
-    row = fig3.judge("fig3", "", "", {name: Moduli.of(values, SETTINGS) for name, values in moduli.items()}, SETTINGS)
+    row = fig3.judge("fig3", "", "", {name: Moduli.of(values, SETTINGS) for name, values in moduli.items()},
+                     WITH_EFFECTS)  # fmt: skip
     assert row.verdict == expected
     by_name = {one.name: one for one in row.measured}
     if power:
@@ -356,6 +358,40 @@ def test_the_command_measures_once_and_only_what_was_asked(
     assert "fig1 of another measurement (other settings)" in capsys.readouterr().err
 
 
+def test_effects_are_of_cutoffs_that_leave_something_above() -> None:
+    """A square of 16 holds all frequencies of 32x32: it splits nothing. Without effects there are none at all."""
+    modulus, difference = moduli_of(-0.5), differences_of(-1.5, 0.0)
+    for settings, wanted in (
+        (replace(WITH_EFFECTS, mask="square"), {"4", "12", "4, square", "12, square", "8, disc"}),
+        (replace(WITH_EFFECTS, cutoff=20.0), {f"{k:g}{mask}" for k in (4, 8, 12, 16) for mask in ("", ", disc")}),
+    ):
+        modulus, difference = replace(modulus, settings=settings), replace(difference, settings=settings)
+        rows = [
+            mean_spectra.judge("fig4", "", "", modulus, difference), fig5.judge("fig5", "", "", difference),
+            fig3.judge("fig3", "", "", modulus.moduli, settings),
+        ]  # fmt: skip
+        assert {effect.value for row in rows for effect in row.effects if "cut-off" in effect.choice} == wanted
+    plain = replace(difference, settings=SETTINGS)
+    assert mean_spectra.judge("fig4", "", "", replace(modulus, settings=SETTINGS), plain).effects == ()
+    assert fig5.judge("fig5", "", "", plain).effects == ()
+    assert fig3.judge("fig3", "", "", modulus.moduli, SETTINGS).effects == ()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_the_command_takes_a_square_of_low_frequencies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(context: Context, name: str, figure: Any) -> tuple[str, ...]:
+        (context.out / f"{name}.png").write_text("picture")
+        return (f"{name}.png",)
+
+    monkeypatch.setattr(Context, "save_pictures", save)
+    arguments = command(folder, "normal", "--mask", "square")
+    arguments.remove("--no-effects")
+    assert main(arguments) == 0
+    rows = read_results(folder / "out" / "results.json")
+    assert {row.parameters["mask (paper: not said)"] for row in rows} == {"square"}
+    assert any(effect.value == "12, square" for row in rows for effect in row.effects)
+
+
 @pytest.mark.usefixtures("hasty")
 def test_the_command_knows_weights_of_mse_loss(folder: Path) -> None:
     assert main(command(folder, "mse")) == 0
@@ -405,7 +441,8 @@ def test_other_attacks_are_effects(context: Context) -> None:
     [
         (["--images", "1"], "images 1: allowed is >= 2"),
         (["--radius", "0"], "radius 0: allowed is > 0"),
-        (["--cutoff", "23"], "cut-off 23: allowed is 0 ... 22"),
+        (["--cutoff", "23"], "cut-off 23: allowed is 0 ... 22 with mask disc"),
+        (["--mask", "square", "--cutoff", "16"], "cut-off 16: allowed is 0 ... 15 with mask square"),
         (["--mask", "ring"], "mask 'ring'"),
         (["--norm", "l1"], "norm 'l1': allowed are linf, l2"),
         (["--trained", "well"], "--trained 'well'"),
