@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet, Weights
-
-if TYPE_CHECKING:
-    from deep_check.experiments.context import Context
-    from deep_check.experiments.perturbations import Settings
-    from deep_check.experiments.registry import Experiment
 
 FIGURES = {"normal": "fig1,fig3,fig4,fig5", "mse": "fig7,fig8,fig9,fig10"}
 
@@ -45,16 +40,19 @@ def spectrum(
 ) -> None:
     """Where perturbations lie in the spectrum: |F(δ)| and the log-spectrum difference, with verdicts (Figs. 1, 3-5)."""
     import time
+    from dataclasses import asdict
+    from functools import partial as partial_
+    from importlib import import_module
 
     from deep_check.attacks import NORMS, Attack
     from deep_check.checks import choose_device
     from deep_check.data import find_data
-    from deep_check.experiments.context import Context
+    from deep_check.experiments.context import Context, MissingError
+    from deep_check.experiments.kept import Kept
     from deep_check.experiments.manifest import write_manifest
     from deep_check.experiments.options import number
     from deep_check.experiments.perturbations import Settings
     from deep_check.experiments.registry import choose
-    from deep_check.experiments.results import read_results
     from deep_check.models import weights_or_shipped
     from theory_sim.errors import require
     from theory_sim.progress import Progress, duration
@@ -71,25 +69,31 @@ def spectrum(
     beside = Attack("l2", 0.5, 0.1, **common) if norm == "linf" else Attack("linf", **common)
     attack = Attack(norm, number("radius", radius), number("step-size", step_size), **common)
     settings = Settings(images, attack, beside, cutoff, known, effects)
-    results = out / "results.json"
-    there = {row.claim: row for row in read_results(results)} if results.exists() else {}
+    done, missing = [], []
     with Progress(quiet) as progress:
         context = Context(
             find_data(data), out, "paper", choose_device(device), seed, partial, {role: file}, progress
         )  # fmt: skip
-        chosen = choose(FIGURES[role])
         for note in () if quiet else context.notes:
             progress.note(note)
-        rows = [_row(context, role, experiment, settings, results, there.get(experiment.id)) for experiment in chosen]
-    for row in rows:
+        kept = Kept(context, {"settings": asdict(settings)}, (role,))
+        for experiment in choose(FIGURES[role]):
+            try:
+                run = partial_(import_module(experiment.module).run, context, settings)
+                done.append(kept.find(experiment) or kept.measure(experiment, run))
+            except MissingError as error:
+                missing.append(f"{experiment.id}: skipped: {error}")
+    for row in done:
         typer.echo(f"{row.claim}: {row.verdict} (n = {row.n:,}). {row.conclusion}")
+    for line in missing:
+        typer.echo(line)
     configuration = {"trained": role, "weights": file, "data": context.data, "partial": partial}
     write_manifest(
-        out, "spectrum", {**_asked(settings), **configuration},
+        out, "spectrum", {**asdict(settings), **configuration},
         seed=seed, data=context.data_facts, weights=context.weights_facts([role]), device=context.device,
-        seconds=time.monotonic() - begun, files=[results.name, *(name for row in rows for name in row.pictures)],
+        seconds=time.monotonic() - begun, files=[kept.path.name, *(name for row in done for name in row.pictures)],
     )  # fmt: skip
-    typer.echo(f"{results}: {', '.join(row.claim for row in rows)}, {duration(time.monotonic() - begun)}")
+    typer.echo(f"{kept.path}: {', '.join(row.claim for row in done)}, {duration(time.monotonic() - begun)}")
 
 
 def _role(weights: Path | None) -> str:
@@ -100,45 +104,3 @@ def _role(weights: Path | None) -> str:
         return "normal"
     recipe = load_weights(weights).facts.get("recipe")
     return "mse" if isinstance(recipe, dict) and recipe.get("loss") == "mse" else "normal"
-
-
-def _row(context: Context, role: str, experiment: Experiment, settings: Settings, results: Path, kept: Any) -> Any:
-    """The row that is there, if it is of the same measurement, or a new one, written at once."""
-    import time
-    from dataclasses import replace
-    from importlib import import_module
-
-    from deep_check.experiments.results import write_results
-    from theory_sim.errors import require
-    from theory_sim.provenance import provenance
-
-    asked = {
-        "settings": _asked(settings), "seed": context.seed, "device": context.device,
-        "data": context.data_facts["digest"], "weights": context.weights_facts([role])[role]["digest"],
-    }  # fmt: skip
-    if kept is not None:
-        different = [name for name, value in asked.items() if kept.identity.get(name) != value]
-        require(
-            not different,
-            f"{results} has {experiment.id} of another measurement (other {', '.join(different)}): allowed is the "
-            f"same, or another --out",
-        )
-        same = kept.identity.get("code") == experiment.code
-        if same and all((results.parent / name).is_file() for name in kept.pictures):
-            return kept
-    started = time.monotonic()
-    row = import_module(experiment.module).run(context, settings)
-    made = {**provenance(), "device": context.device, "seconds": round(time.monotonic() - started, 1)}
-    identity, used = {**asked, "code": experiment.code}, context.weights_facts([role])
-    row = replace(row, weights=used, data=context.data_facts, identity=identity, provenance=made)
-    write_results(results, [row])
-    return row
-
-
-def _asked(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON has them."""
-    import json
-    from dataclasses import asdict
-
-    found: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
-    return found

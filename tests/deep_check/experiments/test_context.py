@@ -50,6 +50,7 @@ def test_random_images_are_drawn_once_and_without_replacement(context: Context) 
 def test_pictures_and_tables(context: Context) -> None:
     from theory_sim.picture_style import new_figure
 
+    context.out = context.out / "deeper" / "out"
     assert context.save_pictures("fig9", new_figure(1, 1)) == ("fig9.png", "fig9.pdf")
     path = context.save_table("fig9", [{"k": 1, "τ": 0.5}, {"k": 2, "τ": 0.25}])
     assert path.read_text(encoding="utf-8").splitlines() == ["k,τ", "1,0.5", "2,0.25"]

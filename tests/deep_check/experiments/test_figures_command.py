@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,14 @@ from deep_check import models
 from deep_check.attacks import Attack
 from deep_check.cli import main
 from deep_check.experiments import fig6, registry, table_accuracy
-from deep_check.experiments.context import Context
-from deep_check.experiments.results import VERDICTS, read_results
+from deep_check.experiments.context import Context, MissingError
+from deep_check.experiments.kept import Kept
+from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, VERDICTS, read_results
 from deep_check.resnet import ResNet
+from deep_check.training.observation import write_rows
 from tests.deep_check.experiments.accuracies import small_files
+from tests.deep_check.experiments.test_along_training import rows
+from theory_sim.errors import InputError
 
 
 @pytest.fixture
@@ -137,6 +142,68 @@ def test_a_folder_holds_one_runs_results(
     assert main(command((five, files[1]), out)) == 2
     assert "weights of normal" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_of_the_other_command_is_refused_in_one_line(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, data = files
+    out, other = tmp_path / "out", tmp_path / "other"
+    there = ["--weights", str(weights), "--data", str(data), "--partial", "--device", "cpu", "--quiet", "--out"]
+    spectrum = ["spectrum", *there, str(out), "--images", "4", "--steps", "1", "--no-effects", "--trained"]
+    assert main([*spectrum, "mse"]) == 0
+    row = read_results(out / "results.json")[0]
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    assert row.identity["weights"] == {"mse": digest}  # one form for both
+    assert main(command(files, other)) == 0
+    assert read_results(other / "results.json")[0].identity["weights"] == {"normal": digest}
+    spectrum[spectrum.index(str(out))] = str(other)
+    for arguments, words in (
+        (command(files, out), "(fig7: scale none there, quick asked for; "),
+        ([*spectrum, "normal"], "(fig6: settings none there, others asked for; scale quick there, none asked for)"),
+    ):
+        capsys.readouterr()
+        assert main(arguments) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert words in told
+    content = json.loads((other / "results.json").read_text())
+    content["rows"][0]["identity"]["weights"] = "a text"
+    (other / "results.json").write_text(json.dumps(content))
+    assert main(command(files, other)) == 2
+    assert "weights a text there, others asked for" in capsys.readouterr().err
+    assert main([*spectrum, "mse"]) == 0  # rows of networks that it does not measure are no part of the run
+    assert [row.claim for row in read_results(other / "results.json")] == ["fig6", "fig7", "fig8", "fig9", "fig10"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_other_observations_or_another_device_are_measured_again(tmp_path: Path) -> None:
+    """Of Figs. 2 and 11, whose numbers are those of the files beside the weights."""
+    weights, data = small_files(tmp_path)
+    observed = tmp_path / "observed.csv"
+    write_rows(observed, rows(0.2))
+    context = Context(data, tmp_path / "out", "quick", "cpu", partial=True, weights={"normal": weights})
+    experiment = registry.EXPERIMENTS["fig2"]
+
+    def kept() -> Kept:
+        return Kept(context, {"scale": "quick"}, models.ROLES)
+
+    first = kept().measure(experiment, lambda: experiment.run(context))
+    assert first.verdict == REPRODUCED
+    assert kept().find(experiment) == first
+    write_rows(observed, rows(-0.2))
+    assert kept().find(experiment) is None
+    assert kept().measure(experiment, lambda: experiment.run(context)).verdict == NOT_REPRODUCED
+    assert kept().find(experiment) is not None
+    context.device = "cuda"
+    assert kept().find(experiment) is None
+    observed.unlink()
+    with pytest.raises(MissingError, match="no observations"):
+        kept().find(experiment)
+    context.seed = 1
+    with pytest.raises(InputError, match="fig2: seed 0 there, 1 asked for"):
+        kept()
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_the_command_measures_once_and_only_what_was_asked(
     assert read_results(out / "results.json") == rows
     capsys.readouterr()
     assert main(command(folder, "normal", "--radius", "4/255")) == 2
-    assert "fig1 of another measurement (other settings)" in capsys.readouterr().err
+    assert "(fig1: settings of attack of radius 0.03137254901960784 there, 0.01568" in capsys.readouterr().err
 
 
 def test_effects_are_of_cutoffs_that_leave_something_above() -> None:
