@@ -95,13 +95,6 @@ class Context:
             raise MissingError(f"no weights of the {role} network ({path.name}); --weights {role}=FILE gives them")
         return path
 
-    def has(self, role: str) -> bool:
-        """True if there are weights of this role."""
-        try:
-            return self.weights_file(role).is_file()
-        except MissingError:
-            return False
-
     def net(self, role: str) -> Any:
         """The ResNet of this role, or its `TwoLayer`; loaded once.
 
@@ -125,12 +118,18 @@ class Context:
         """What `run_attack` and the like are given to tell their progress: (done, total)."""
         return lambda done, total: self.progress.update(what, done, total)
 
+    def path(self, name: str) -> Path:
+        """Of a file of results; the folder that it lies in is made."""
+        path = self.out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def save_pictures(self, name: str, figure: Any) -> tuple[str, ...]:
         """Write NAME.png and NAME.pdf into the folder of results; their names."""
         from theory_sim.files import replacing
         from theory_sim.picture_style import save_figure
 
-        targets = [self.out / f"{name}{suffix}" for suffix in (".png", ".pdf")]
+        targets = [self.path(f"{name}{suffix}") for suffix in (".png", ".pdf")]
         with replacing(targets) as fresh:
             for path in fresh:
                 save_figure(figure, path)
@@ -142,7 +141,7 @@ class Context:
 
         from theory_sim.files import replacing
 
-        path = self.out / f"{name}.csv"
+        path = self.path(f"{name}.csv")
         with replacing([path]) as (fresh,), fresh.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()

@@ -53,7 +53,6 @@ def run(context: Context, settings: Settings | None = None) -> Finding:
 
     chosen = settings or Settings.of(context)
     measurement = log_difference.measure(context, "normal", chosen)
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table("fig1", log_difference.image_table(measurement))
     figure = draw(measurement, title_of(context, "normal", chosen, measurement.n))
     return replace(judge(measurement), pictures=context.save_pictures("fig1", figure))

@@ -100,7 +100,6 @@ def run(context: Context) -> Finding:
 
     rows, predicted_rows = measure(context)
     observed, predicted = (along_training.curves(part) for part in (rows, predicted_rows))
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table("fig11", along_training.table(rows) + along_training.table(predicted_rows, "theory"))
     title = f"{context.weights_file('two_layer').name}: perturbations of 100 random training images, and theory's"
     pictures = context.save_pictures("fig11", draw(observed, title, predicted))

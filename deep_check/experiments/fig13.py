@@ -151,7 +151,6 @@ def run(context: Context, settings: Settings | None = None) -> Finding:
 
     chosen = settings or Settings.of(context)
     measurement = measure(context, chosen)
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table("fig13", table(measurement))
     said = {role: _training(context.net(role).facts) for role in ROLES}
     names = " and ".join(context.weights_file(role).name for role in ROLES)

@@ -44,7 +44,6 @@ def run(context: Context) -> Finding:
 
     rows, found = measure(context)
     recipe = context.net("normal").facts.get("recipe", {})
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table("fig2", along_training.table(rows))
     title = f"{context.weights_file('normal').name}: perturbations of 100 random training images along its training"
     pictures = context.save_pictures("fig2", draw(found, title))

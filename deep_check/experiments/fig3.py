@@ -86,7 +86,6 @@ def run_for(context: Context, claim: str, role: str, statement: str, tested: str
          "low_share": float(value), "tau": float(moduli["attacked"].ratios[i])}
         for i, value in enumerate(shares)
     ]  # fmt: skip
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table(claim, rows)
     figure = draw(found, moduli["attacked"].maps, settings, title_of(context, role, settings, len(shares)))
     return replace(row, pictures=context.save_pictures(claim, figure))

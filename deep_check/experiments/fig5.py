@@ -60,7 +60,6 @@ def run_for(context: Context, claim: str, role: str, statement: str, tested: str
 
     measurement = log_difference.measure(context, role, settings)
     row = judge(claim, statement, tested, measurement)
-    context.out.mkdir(parents=True, exist_ok=True)
     context.save_table(claim, log_difference.image_table(measurement))
     figure = draw(measurement, title_of(context, role, settings, measurement.n))
     return replace(row, pictures=context.save_pictures(claim, figure))

@@ -51,7 +51,6 @@ def save(
     """
     from deep_check.experiments.mean_spectra_picture import draw
 
-    context.out.mkdir(parents=True, exist_ok=True)
     maps: dict[str, Any] = {}
     if modulus is not None:
         context.save_table(f"{name}-spectrum", concentration.table(modulus))
@@ -59,7 +58,7 @@ def save(
     if difference is not None:
         context.save_table(f"{name}-difference", log_difference.table(difference))
         maps |= {f"difference, {of}": np.nanmean(one.measured, axis=0) for of, one in difference.differences.items()}
-    path = context.out / f"{name}-maps.npz"
+    path = context.path(f"{name}-maps.npz")
     with replacing([path]) as (fresh,), fresh.open("wb") as file:
         np.savez_compressed(file, **maps)
     return context.save_pictures(name, draw(modulus, difference, title, logarithmic=logarithmic))

@@ -127,14 +127,13 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
         "images": digest({"images": images, "labels": labels}), "seed": context.seed,
     }  # fmt: skip
     word = f"{name.replace(' ', '-')}-{attack.norm}-{digest({'': np.array(json.dumps(identity, sort_keys=True))})[:8]}"
-    path = context.out / FOLDER / f"{word}.npz"
+    path = context.path(f"{FOLDER}/{word}.npz")
     identity |= {"device": context.device, "code": code_of("experiments.perturbations")}
     kept = _read(path, identity, images.shape)
     if kept is None:
         net = _twin(context, role, images, labels) if untrained else context.net(role)
         found = run_attack(net, images, labels, attack, context.report(f"gradients, {name}, {attack.norm}"))
         kept = {"adversarial": found.images, "before": classes(net, images), "after": classes(net, found.images)}
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing([path]) as (fresh,), fresh.open("wb") as file:
             content: dict[str, Any] = {"identity": np.array(json.dumps(identity)), **kept}
             np.savez_compressed(file, **content)
