@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from deep_check.experiments import log_difference
 from deep_check.experiments.concentration import above_half
-from deep_check.experiments.context import Context
+from deep_check.experiments.context import Context, MissingError
 from deep_check.experiments.log_difference import Measurement
 from deep_check.experiments.mean_spectra import title_of
 from deep_check.experiments.perturbations import Settings
@@ -29,9 +29,11 @@ TESTED = (
 
 
 def judge(measurement: Measurement) -> Finding:
-    """The row of the ledger."""
+    """The row of the ledger. Raises MissingError where no image is classified correctly."""
     found, settings, n = measurement.found, measurement.settings, measurement.n
     right = found.before == found.labels
+    if not right.any():
+        raise MissingError(f"none of {n:,} images is classified correctly: no attack can change that")
     lost = share("correctly classified images that are so no longer", int((found.after != found.labels)[right].sum()),
                  int(right.sum()))  # fmt: skip
     higher = share("images whose log-spectrum difference is larger in the high band",

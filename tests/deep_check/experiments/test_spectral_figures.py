@@ -29,7 +29,7 @@ from deep_check.experiments import (
     perturbations,
 )
 from deep_check.experiments.concentration import Moduli
-from deep_check.experiments.context import Context
+from deep_check.experiments.context import Context, MissingError
 from deep_check.experiments.fig13 import ALL_CUTOFFS, Ratios
 from deep_check.experiments.perturbations import Perturbed, Settings, classes, noise, perturbed, untrained_twin
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Finding, read_results
@@ -176,6 +176,24 @@ def test_the_pipeline_picture(changed: int, image_power: float, expected: str) -
     assert late.first_fooled == 2
 
 
+def test_the_pipeline_picture_needs_an_image_that_is_seen_right() -> None:
+    measurement = differences_of(-1.5, 0.0)
+    found = replace(measurement.found, before=9 - measurement.found.labels)
+    with pytest.raises(MissingError, match="none of 48 images is classified correctly"):
+        fig1.judge(replace(measurement, found=found))
+
+
+@pytest.mark.usefixtures("hasty", "undrawn")
+def test_the_command_skips_what_cannot_be_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch = folder / "test_batch.bin"
+    net = ResNet.from_file(folder / "normal.safetensors", "cpu")
+    wrong = (9 - classes(net, (TEST.images / np.float64(255)).astype(np.float32))).tolist()
+    batch.write_bytes(b"".join(bytes([y]) + image.tobytes() for image, y in zip(TEST.images, wrong, strict=True)))
+    assert main(command(folder, "normal")) == 0
+    assert "fig1: skipped: none of 12 images" in capsys.readouterr().out
+    assert [row.claim for row in read_results(folder / "out" / "results.json")] == ["fig3", "fig4", "fig5"]
+
+
 def test_ratios_of_two_networks_and_images() -> None:
     def measured(**powers: float) -> fig13.Measurement:
         fields = {name: shaped(power, i) for i, (name, power) in enumerate(powers.items())}
@@ -299,6 +317,17 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perturbations, "UPDATES", 5)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take longer than all the rest: files with a word in them instead."""
+
+    def save(context: Context, name: str, figure: Any) -> tuple[str, ...]:
+        context.path(f"{name}.png").write_text("picture")
+        return (f"{name}.png",)
+
+    monkeypatch.setattr(Context, "save_pictures", save)
+
+
 def command(folder: Path, role: str, *more: str) -> list[str]:
     base = ["spectrum", "--weights", str(folder / f"{role}.safetensors"), "--data", str(folder), "--partial", "--quiet"]
     return [
@@ -377,13 +406,8 @@ def test_effects_are_of_cutoffs_that_leave_something_above() -> None:
     assert fig3.judge("fig3", "", "", modulus.moduli, SETTINGS).effects == ()
 
 
-@pytest.mark.usefixtures("hasty")
-def test_the_command_takes_a_square_of_low_frequencies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(context: Context, name: str, figure: Any) -> tuple[str, ...]:
-        (context.out / f"{name}.png").write_text("picture")
-        return (f"{name}.png",)
-
-    monkeypatch.setattr(Context, "save_pictures", save)
+@pytest.mark.usefixtures("hasty", "undrawn")
+def test_the_command_takes_a_square_of_low_frequencies(folder: Path) -> None:
     arguments = command(folder, "normal", "--mask", "square")
     arguments.remove("--no-effects")
     assert main(arguments) == 0
