@@ -35,6 +35,7 @@ TESTED = (
     "and 16, the slope against the step itself, and earlier ends of training."
 )
 NUMBERS = ("step", "epoch", "cutoff", "mean", "low", "high", "std", "n", "loss", "accuracy")
+FINITE = ("step", "cutoff", "mean", "low", "high", "std", "n")
 DISTANCES = tuple(f"{name}{end}" for name in ("difference", "cosine") for end in ("", "_low", "_high"))
 
 
@@ -81,7 +82,7 @@ Curves = Mapping[tuple[str, int], Curve]
 def observed_file(context: Context, role: str, name: str = "observed") -> Path:
     """Where the observations of a role's weights are. Raises MissingError if they are not there."""
     weights = context.weights_file(role)
-    own = weights == shipped(role)
+    own = weights.resolve() == shipped(role).resolve()
     path = weights.with_name(f"{role}-{name}.csv" if own else f"{name}.csv")
     if not path.is_file():
         raise MissingError(f"no observations of the training of {weights.name} ({path.name} beside it)")
@@ -99,13 +100,25 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def curves(rows: Iterable[Mapping[str, Any]], source: str = "observations") -> dict[tuple[str, int], Curve]:
-    """By attack ("fgm", "pgd", "images") and cut-off, ordered by step. Raises InputError if some are missing."""
+    """By attack ("fgm", "pgd", "images") and cut-off, ordered by step.
+
+    source: for whoever reads the error. Raises InputError if columns, an attack or a cut-off are missing, on numbers
+    that cannot be, and where a curve has a step twice; both attacks need the same cut-offs.
+    """
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
         require(all(name in row for name in NUMBERS), f"{source}: allowed are the columns {', '.join(NUMBERS)}")
+        good = all(math.isfinite(row[name]) for name in FINITE) and row["low"] <= row["mean"] <= row["high"]
+        good = good and row["n"] >= 2 and row["std"] >= 0 and row["cutoff"].is_integer()
+        numbers = ", ".join(f"{name} {row[name]:g}" for name in FINITE)
+        require(good, f"{source}: {row['attack']}, {numbers}: allowed are finite numbers, low <= mean <= high, n >= 2")
         groups.setdefault((row["attack"], int(row["cutoff"])), []).append(row)
     for attack in ATTACKS:
-        require((attack, CUTOFF) in groups, f"{source}: no {attack} at cut-off {CUTOFF}")
+        for cutoff in sorted({CUTOFF, *(cutoff for name, cutoff in groups if name in ATTACKS)}):
+            require((attack, cutoff) in groups, f"{source}: no {attack} at cut-off {cutoff}")
+    for (attack, cutoff), own in groups.items():
+        once = len({row["step"] for row in own}) == len(own)
+        require(once, f"{source}: {attack} at cut-off {cutoff}: allowed is each step once")
     fields = Curve.__dataclass_fields__
     return {
         key: Curve(*(np.array([row[name] for row in sorted(own, key=lambda row: row["step"])]) for name in fields))
@@ -175,6 +188,12 @@ def described(found: Curves) -> str:
 def noise_level(cutoff: float) -> float:
     """Expected τ of white noise on 32x32: the share of the frequencies that are low."""
     return float((radii((32, 32)) <= cutoff).mean())
+
+
+def recipe_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a weights' file says of its training; nothing where it says nothing."""
+    recipe = facts.get("recipe")
+    return recipe if isinstance(recipe, Mapping) else {}
 
 
 def parameters(recipe: Mapping[str, Any], found: Curves) -> dict[str, Any]:

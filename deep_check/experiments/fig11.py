@@ -6,7 +6,8 @@ The prediction is led along in training and knows the weights of the start, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from deep_check.experiments import along_training
 from deep_check.experiments.along_training import (
     ATTACKS,
     CUTOFF,
+    DISTANCES,
     Curves,
     described,
     directions,
@@ -25,6 +27,7 @@ from deep_check.experiments.along_training import (
 )
 from deep_check.experiments.context import Context
 from deep_check.experiments.results import UNDECIDED, Finding, Measured, verdict
+from theory_sim.errors import InputError, require
 
 STATEMENT = (
     "For a two-layer network of 500 hidden units with a fixed outer layer, trained by SGD without tricks to more than "
@@ -39,11 +42,43 @@ TESTED = (
 LEAST_ACCURACY = 0.4
 
 
-def measure(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of what was observed and predicted while the network was trained. Raises MissingError without them."""
+def measure(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Curves, Curves]:
+    """Rows and curves of what was observed and predicted while the network was trained.
+
+    Raises MissingError without the files, InputError if they are damaged or not of one training.
+    """
     files = [along_training.observed_file(context, "two_layer", name) for name in ("observed", "predicted")]
     observed, predicted = (along_training.read_rows(path) for path in files)
-    return observed, predicted
+    curves = [along_training.curves(rows, str(path)) for rows, path in zip((observed, predicted), files, strict=True)]
+    check(curves[0], curves[1], predicted, str(files[1]))
+    return observed, predicted, curves[0], curves[1]
+
+
+def check(observed: Curves, predicted: Curves, rows: Iterable[Mapping[str, Any]], source: str = "predictions") -> None:
+    """Raise InputError unless the predictions are at the steps and cut-offs observed, with their distances from them.
+
+    rows: of the predicted.csv, whose name is `source`.
+    """
+    for (attack, cutoff), curve in observed.items():
+        if attack in ATTACKS:
+            there = (attack, cutoff) in predicted
+            same = there and np.array_equal(predicted[attack, cutoff].step, curve.step)
+            require(same, f"{source}: {attack} at cut-off {cutoff}: allowed are the steps of the observations")
+    good = all(math.isfinite(row.get(name, math.nan)) for row in rows for name in DISTANCES)
+    require(good, f"{source}: allowed are finite numbers in the columns {', '.join(DISTANCES)}")
+
+
+def result_of(facts: Mapping[str, Any]) -> Measured:
+    """The test accuracy that the weights' file reports of its training. Raises InputError if it does not."""
+    result = facts.get("result")
+    try:
+        assert isinstance(result, Mapping)
+        return Measured("test accuracy", result["accuracy"], result["low"], result["high"], result["n"])
+    except (AssertionError, KeyError):
+        raise InputError(
+            "weights of the two_layer network: no test accuracy in them: allowed are those of `train`, whose file has "
+            "`result` with accuracy, low, high and n"
+        ) from None
 
 
 def theory(observed: Curves, predicted: Curves, rows: list[dict[str, Any]]) -> tuple[Measured, ...]:
@@ -73,10 +108,9 @@ def judge(
     observed: Curves, predicted: Curves, predicted_rows: list[dict[str, Any]], facts: Mapping[str, Any]
 ) -> Finding:
     """The row of the ledger; facts: what the weights' file says of its training."""
-    result, recipe = facts["result"], facts.get("recipe", {})
-    accuracy = Measured("test accuracy", result["accuracy"], result["low"], result["high"], result["n"])
+    accuracy, recipe = result_of(facts), along_training.recipe_of(facts)
     rising = directions(observed)
-    says = verdict(rising) if result["low"] > LEAST_ACCURACY else UNDECIDED
+    says = verdict(rising) if accuracy.low is not None and accuracy.low > LEAST_ACCURACY else UNDECIDED
     n = int(observed["fgm", CUTOFF].n.sum())
     told = theory(observed, predicted, predicted_rows)
     rises = ", ".join(
@@ -98,10 +132,9 @@ def run(context: Context) -> Finding:
     """Read, judge, draw: fig11.png, fig11.pdf, fig11.csv."""
     from deep_check.experiments.along_training_picture import draw
 
-    rows, predicted_rows = measure(context)
-    observed, predicted = (along_training.curves(part) for part in (rows, predicted_rows))
+    rows, predicted_rows, observed, predicted = measure(context)
+    row = judge(observed, predicted, predicted_rows, context.net("two_layer").facts)
     context.save_table("fig11", along_training.table(rows) + along_training.table(predicted_rows, "theory"))
     title = f"{context.weights_file('two_layer').name}: perturbations of 100 random training images, and theory's"
     pictures = context.save_pictures("fig11", draw(observed, title, predicted))
-    facts = context.net("two_layer").facts
-    return replace(judge(observed, predicted, predicted_rows, facts), pictures=pictures)
+    return replace(row, pictures=pictures)

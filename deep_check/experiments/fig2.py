@@ -43,8 +43,8 @@ def run(context: Context) -> Finding:
     from deep_check.experiments.along_training_picture import draw
 
     rows, found = measure(context)
-    recipe = context.net("normal").facts.get("recipe", {})
+    recipe = along_training.recipe_of(context.net("normal").facts)
     context.save_table("fig2", along_training.table(rows))
     title = f"{context.weights_file('normal').name}: perturbations of 100 random training images along its training"
-    pictures = context.save_pictures("fig2", draw(found, title))
-    return replace(judge(found, recipe), pictures=pictures)
+    row = judge(found, recipe)
+    return replace(row, pictures=context.save_pictures("fig2", draw(found, title)))

@@ -16,7 +16,7 @@ from deep_check.experiments.along_training import CUTOFF, Curve, curves, directi
 from deep_check.experiments.context import Context, MissingError
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from deep_check.models import shipped
-from deep_check.training.observation import CUTOFFS
+from deep_check.training.observation import CUTOFFS, write_rows
 from deep_check.training.trainer import WEIGHTS, train
 from tests.deep_check.training.test_observation import SEEN
 from tests.deep_check.training.test_trainer import TEST, TRAINING
@@ -130,6 +130,67 @@ def test_damaged_observations_are_named(tmp_path: Path, damage: str) -> None:
     path.write_text(damage)
     with pytest.raises(InputError, match="observ"):
         curves(along_training.read_rows(path))
+
+
+DAMAGES: list[tuple[Any, str]] = [
+    (lambda row: row.update(cutoff=float("nan")), "cutoff nan"),
+    (lambda row: row.update(cutoff=8.5), "cutoff 8.5"),
+    (lambda row: row.update(mean=float("inf")), "mean inf"),
+    (lambda row: row.update(low=0.9), "low 0.9"),
+    (lambda row: row.update(n=1.0), "n 1"),
+    (lambda row: row.update(cutoff=20.0), "no pgd at cut-off 20"),
+    (lambda row: row.update(step=400.0), "fgm at cut-off 4: allowed is each step once"),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGES, ids=[words for _, words in DAMAGES])
+def test_numbers_that_cannot_be_are_named(damage: Any, words: str) -> None:
+    found = rows(0.2)
+    damage(found[0])
+    with pytest.raises(InputError) as error:
+        curves(found, "observed.csv")
+    assert words in str(error.value)
+    assert str(error.value).startswith("observed.csv: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda found: [row.pop("cosine") for row in found], "columns difference, difference_low"),
+        (lambda found: found[3].update(difference=float("nan")), "columns difference, difference_low"),
+        (lambda found: found.__delitem__(slice(0, 4)), "fgm at cut-off 4: allowed are the steps of the observations"),
+        (lambda found: [row.update(step=row["step"] + 1) for row in found], "allowed are the steps"),
+    ],
+)
+def test_predictions_that_are_not_of_the_observations(damage: Any, words: str, tmp_path: Path) -> None:
+    predicted = rows(0.15, **dict.fromkeys(along_training.DISTANCES, 0.5))
+    damage(predicted)
+    for name, found in (("observed.csv", rows(0.2)), ("predicted.csv", predicted)):
+        write_rows(tmp_path / name, found)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_text("not looked at")
+    with pytest.raises(InputError, match=words):
+        fig11.run(Context(tmp_path, tmp_path, weights={"two_layer": weights}))
+
+
+@pytest.mark.parametrize("result", [None, "good", {"accuracy": 0.5}, {"accuracy": 0.5, "low": "x", "high": 1, "n": 3}])
+def test_weights_that_do_not_say_how_good_they_are(result: Any) -> None:
+    predicted = rows(0.15, **dict.fromkeys(along_training.DISTANCES, 0.5))
+    with pytest.raises(InputError, match="test accuracy"):
+        fig11.judge(curves(rows(0.2)), curves(predicted), predicted, {"result": result, "recipe": "none"})
+
+
+def test_shipped_weights_by_another_path_have_their_observations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    for name in ("normal.safetensors", "normal-observed.csv"):
+        (tmp_path / "models" / name).touch()
+    monkeypatch.setattr("deep_check.models.FOLDER", tmp_path / "models")
+    other = tmp_path / "models" / ".." / "models" / "normal.safetensors"
+    found = along_training.observed_file(Context(tmp_path, tmp_path, weights={"normal": other}), "normal")
+    assert found.name == "normal-observed.csv"
 
 
 @pytest.fixture(scope="module")
