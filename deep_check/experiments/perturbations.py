@@ -35,6 +35,7 @@ FOLDER = "perturbations"
 NOISE = 700_000  # stream of the random signs and directions
 UPDATES, UPDATE_IMAGES = 50, 64  # of the untrained network's batch statistics: 0.9^50 of their start is left
 LARGEST_CUTOFF = {"disc": 22, "square": 15}  # of 32x32, by mask: some frequency is above it
+NAMED = ("norm", "radius", "step_size", "start")  # of an attack, in the texts of what is tested
 _twins: WeakKeyDictionary[Target, dict[tuple[int, str], Target]] = WeakKeyDictionary()
 
 
@@ -78,6 +79,17 @@ class Settings:
         common: dict[str, Any] = {"steps": context.pick(20, 40), "loss": loss, "seed": context.seed}
         other = Attack("l2", radius=0.5, step_size=0.1, **common)
         return cls(context.pick(256, 1000), Attack(**common), other)
+
+    def said_of(self, tested: str, loss: str) -> str:
+        """What was tested, true of these settings: a figure's text names the paper's, and effects that may be left out.
+
+        loss: that the text names, or the paper's.
+        """
+        named, attack = Settings(), self.attack
+        same = all(getattr(attack, name) == getattr(named.attack, name) for name in NAMED) and attack.loss == loss
+        if not same or (self.cutoff, self.mask) != (named.cutoff, named.mask):
+            tested = f"With the parameters of this row in place of those named: {tested}"
+        return tested if self.effects else f"{tested} Without what other choices give."
 
     def as_parameters(self, n: int) -> dict[str, Any]:
         """For the row of the ledger; n: images that there were."""

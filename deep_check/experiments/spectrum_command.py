@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deep_check.experiments.options import Data, Device, Folder, Partial, Quiet, Weights
 
+if TYPE_CHECKING:
+    from deep_check.experiments.context import Context
+    from deep_check.experiments.perturbations import Settings
+    from deep_check.experiments.results import Finding
+
 FIGURES = {"normal": "fig1,fig3,fig4,fig5", "mse": "fig7,fig8,fig9,fig10"}
+LOSSES = {"normal": "cross_entropy", "mse": "mse"}
 
 
 def spectrum(
@@ -42,7 +48,6 @@ def spectrum(
     import time
     from dataclasses import asdict
     from functools import partial as partial_
-    from importlib import import_module
 
     from deep_check.attacks import NORMS, Attack
     from deep_check.checks import choose_device
@@ -64,7 +69,7 @@ def spectrum(
     file = weights_or_shipped(weights, role)
     known: Any = mask
     common: dict[str, Any] = {
-        "steps": steps, "start": start, "seed": seed, "loss": loss or ("mse" if role == "mse" else "cross_entropy")
+        "steps": steps, "start": start, "seed": seed, "loss": loss or LOSSES[role]
     }  # fmt: skip
     beside = Attack("l2", 0.5, 0.1, **common) if norm == "linf" else Attack("linf", **common)
     attack = Attack(norm, number("radius", radius), number("step-size", step_size), **common)
@@ -79,7 +84,7 @@ def spectrum(
         kept = Kept(context, {"settings": asdict(settings)}, (role,))
         for experiment in choose(FIGURES[role]):
             try:
-                run = partial_(import_module(experiment.module).run, context, settings)
+                run = partial_(_run, experiment.module, context, settings, LOSSES[role])
                 done.append(kept.find(experiment) or kept.measure(experiment, run))
             except MissingError as error:
                 missing.append(f"{experiment.id}: skipped: {error}")
@@ -94,6 +99,15 @@ def spectrum(
         seconds=time.monotonic() - begun, files=[kept.path.name, *(name for row in done for name in row.pictures)],
     )  # fmt: skip
     typer.echo(f"{kept.path}: {', '.join(row.claim for row in done)}, {duration(time.monotonic() - begun)}")
+
+
+def _run(module: str, context: Context, settings: Settings, loss: str) -> Finding:
+    """Of a figure's module, with what was tested as it is true of these settings."""
+    from dataclasses import replace
+    from importlib import import_module
+
+    row: Finding = import_module(module).run(context, settings)
+    return replace(row, tested=settings.said_of(row.tested, loss))
 
 
 def _role(weights: Path | None) -> str:

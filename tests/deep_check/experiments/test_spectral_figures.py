@@ -348,7 +348,8 @@ def command(folder: Path, role: str, *more: str) -> list[str]:
 def check_row(row: Finding, out: Path) -> None:
     """Of any figure: nothing is missing, and the test's words are those of the code."""
     module = import_module(f"deep_check.experiments.{row.claim}")
-    assert (row.statement, row.tested) == (module.STATEMENT, module.TESTED)
+    assert row.statement == module.STATEMENT
+    assert row.tested.removesuffix(" Without what other choices give.") == module.TESTED
     assert row.figure == row.claim.removeprefix("fig")
     assert row.pictures == (f"{row.claim}.png", f"{row.claim}.pdf")
     assert all((out / picture).stat().st_size > 1000 for picture in row.pictures)
@@ -414,6 +415,25 @@ def test_the_command_takes_a_square_of_low_frequencies(folder: Path) -> None:
     rows = read_results(folder / "out" / "results.json")
     assert {row.parameters["mask (paper: not said)"] for row in rows} == {"square"}
     assert any(effect.value == "12, square" for row in rows for effect in row.effects)
+    assert all(row.tested.startswith("With the parameters of this row in place of those named: ") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({}, {"n": 5}), ({"steps": 3, "seed": 4}, {}), ({"norm": "l2"}, {}), ({"radius": 0.1}, {}),
+        ({"step_size": 0.1}, {}), ({"start": "zero"}, {}), ({"loss": "margin"}, {}), ({}, {"cutoff": 4.0}),
+        ({}, {"mask": "square"}),
+    ],
+)  # fmt: skip
+def test_what_was_tested_is_true_of_the_settings(changes: dict[str, Any], more: dict[str, Any]) -> None:
+    settings = Settings(attack=Attack(**changes), **more)
+    named = not changes.keys() - {"steps", "seed"} and more.keys() <= {"n"}
+    before = "" if named else "With the parameters of this row in place of those named: "
+    assert settings.said_of("That.", "cross_entropy") == f"{before}That."
+    assert replace(settings, effects=False).said_of("That.", "cross_entropy").startswith(f"{before}That. Without")
+    if named:
+        assert settings.said_of("That.", "mse").startswith("With the parameters")
 
 
 @pytest.mark.usefixtures("hasty")
