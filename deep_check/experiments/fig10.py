@@ -6,11 +6,9 @@ of Section 4.2, means the log-spectrum difference, and so do we. [paper: Fig. 10
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from deep_check.experiments import log_difference
 from deep_check.experiments.context import Context
-from deep_check.experiments.mean_spectra import judge, save, title_of
+from deep_check.experiments.mean_spectra import run_for
 from deep_check.experiments.perturbations import Settings
 from deep_check.experiments.results import Finding
 
@@ -24,6 +22,4 @@ TESTED = f"Network trained with MSE loss, attacked by it. {log_difference.TESTED
 def run(context: Context, settings: Settings | None = None) -> Finding:
     """Measure, judge, draw: fig10.png, fig10.pdf, fig10-difference.csv, fig10-maps.npz."""
     chosen = settings or Settings.of(context, "mse")
-    difference = log_difference.measure(context, "mse", chosen)
-    pictures = save(context, "fig10", None, difference, title_of(context, "mse", chosen, difference.n))
-    return replace(judge("fig10", STATEMENT, TESTED, None, difference), pictures=pictures)
+    return run_for(context, "fig10", "mse", STATEMENT, TESTED, chosen, spectrum=False)

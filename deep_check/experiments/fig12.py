@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from deep_check.experiments import concentration, log_difference
 from deep_check.experiments.context import Context
-from deep_check.experiments.mean_spectra import judge, save, title_of
+from deep_check.experiments.mean_spectra import run_for
 from deep_check.experiments.perturbations import Settings
 from deep_check.experiments.results import Finding
 
@@ -27,8 +25,4 @@ TESTED = (
 def run(context: Context, settings: Settings | None = None) -> Finding:
     """Measure, judge, draw: fig12.png, fig12.pdf, fig12-spectrum.csv, fig12-difference.csv, fig12-maps.npz."""
     chosen = settings or Settings.of(context, "mse")
-    modulus = concentration.measure(context, "two_layer", chosen)
-    difference = log_difference.measure(context, "two_layer", chosen)
-    title = title_of(context, "two_layer", chosen, modulus.n)
-    pictures = save(context, "fig12", modulus, difference, title, logarithmic=True)
-    return replace(judge("fig12", STATEMENT, TESTED, modulus, difference), pictures=pictures)
+    return run_for(context, "fig12", "two_layer", STATEMENT, TESTED, chosen, logarithmic=True)

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from deep_check.experiments import concentration, log_difference
 from deep_check.experiments.context import Context
-from deep_check.experiments.mean_spectra import judge, save, title_of
+from deep_check.experiments.mean_spectra import run_for
 from deep_check.experiments.perturbations import Settings
 from deep_check.experiments.results import Finding
 
@@ -24,8 +22,4 @@ TESTED = f"(a) {concentration.TESTED} (b) {log_difference.TESTED}"
 def run(context: Context, settings: Settings | None = None) -> Finding:
     """Measure, judge, draw: fig4.png, fig4.pdf, fig4-spectrum.csv, fig4-difference.csv, fig4-maps.npz."""
     chosen = settings or Settings.of(context)
-    modulus = concentration.measure(context, "normal", chosen)
-    difference = log_difference.measure(context, "normal", chosen)
-    title = title_of(context, "normal", chosen, modulus.n)
-    pictures = save(context, "fig4", modulus, difference, title)
-    return replace(judge("fig4", STATEMENT, TESTED, modulus, difference), pictures=pictures)
+    return run_for(context, "fig4", "normal", STATEMENT, TESTED, chosen)

@@ -5,11 +5,9 @@ The paper's caption has it as "the expectation of the spectrum of adversarial pe
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from deep_check.experiments import concentration
 from deep_check.experiments.context import Context
-from deep_check.experiments.mean_spectra import judge, save, title_of
+from deep_check.experiments.mean_spectra import run_for
 from deep_check.experiments.perturbations import Settings
 from deep_check.experiments.results import Finding
 
@@ -23,6 +21,4 @@ TESTED = f"Network trained with MSE loss, attacked by it. {concentration.TESTED}
 def run(context: Context, settings: Settings | None = None) -> Finding:
     """Measure, judge, draw: fig8.png, fig8.pdf, fig8-spectrum.csv, fig8-maps.npz."""
     chosen = settings or Settings.of(context, "mse")
-    modulus = concentration.measure(context, "mse", chosen)
-    pictures = save(context, "fig8", modulus, None, title_of(context, "mse", chosen, modulus.n))
-    return replace(judge("fig8", STATEMENT, TESTED, modulus, None), pictures=pictures)
+    return run_for(context, "fig8", "mse", STATEMENT, TESTED, chosen, difference=False)

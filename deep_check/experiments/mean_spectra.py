@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ def judge(
     tested: str,
     modulus: concentration.Measurement | None,
     difference: log_difference.Measurement | None,
-    parameters: Mapping[str, Any] | None = None,
 ) -> Finding:
     """The row of the ledger: all directions of the parts that are given must hold."""
     given: tuple[tuple[Any, Any], ...] = ((concentration, modulus), (log_difference, difference))
@@ -32,8 +31,28 @@ def judge(
     return Finding(
         claim, claim.removeprefix("fig"), statement, tested, verdict(directions), part.n, (*directions, *beside),
         " ".join(module.conclusion(part) for module, part in parts),
-        {**part.settings.as_parameters(part.n), **(parameters or {})}, effects,
+        part.settings.as_parameters(part.n), effects,
     )  # fmt: skip
+
+
+def run_for(
+    context: Context,
+    claim: str,
+    role: str,
+    statement: str,
+    tested: str,
+    settings: Settings,
+    *,
+    spectrum: bool = True,
+    difference: bool = True,
+    logarithmic: bool = False,
+) -> Finding:
+    """Measure, judge, draw for a network; spectrum, difference: the parts; logarithmic: how |F(δ)| is drawn."""
+    modulus = concentration.measure(context, role, settings) if spectrum else None
+    gap = log_difference.measure(context, role, settings) if difference else None
+    row = judge(claim, statement, tested, modulus, gap)
+    title = title_of(context, role, settings, row.n)
+    return replace(row, pictures=save(context, claim, modulus, gap, title, logarithmic=logarithmic))
 
 
 def save(
