@@ -26,7 +26,8 @@ from theory_sim.counter_random import fill_uniforms
 from theory_sim.errors import require
 
 Array = NDArray[np.float32]
-NORMS, STARTS, METHODS = ("linf", "l2"), ("random", "zero"), ("pgd", "fgsm", "fgm")
+NORM_NAMES = {"linf": "ℓ∞", "l2": "ℓ₂"}  # in pictures
+NORMS, STARTS, METHODS = tuple(NORM_NAMES), ("random", "zero"), ("pgd", "fgsm", "fgm")
 LARGEST_RADII = {"linf": 1.0, "l2": 100.0}
 BATCH = 1024  # images at once: memory does not grow with their number, and cores seldom wait for each other
 
@@ -77,6 +78,9 @@ def named_attack(method: str, **changes: Any) -> Attack:
     kept = {key: value for key, value in changes.items() if key in ("radius", "loss", "targeted", "seed")}
     one = replace(Attack(), norm="linf" if method == "fgsm" else "l2", steps=1, start="zero", **kept)
     return replace(one, step_size=one.radius)
+
+
+L2_BESIDE = Attack("l2", radius=0.5, step_size=0.1)  # shown beside the paper's, which does not say its norm
 
 
 @dataclass(frozen=True)

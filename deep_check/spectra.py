@@ -64,11 +64,6 @@ def spectra(images: NDArray[Any]) -> Array:
     return _over_channels(images.shape, (np.abs(half) for half in _half_spectra(images)))
 
 
-def mean_spectrum(deltas: NDArray[Any]) -> Array:
-    """|F(δ)| averaged over images and channels: (n, c, h, w) -> (h, w) [paper: Fig. 4a]."""
-    return np.asarray(spectra(deltas).mean(axis=0))
-
-
 def log_spectra(images: NDArray[Any]) -> Array:
     """20·ln|F| averaged over channels: (n, c, h, w) -> (n, h, w); -inf where F is 0 in one [paper: Section 2.2]."""
     images = _checked(images)
@@ -112,6 +107,11 @@ def random_phase_difference(rho: NDArray[Any] | float) -> Array:
 def radii(shape: tuple[int, int], mask: Mask = "disc") -> Array:
     """|k| of every bin of a centred map, (h, w): √(k₁²+k₂²), or max|k| (square)."""
     return _centred(Band(shape, 0.0, mask=mask).radius, (1, *shape))[0]
+
+
+def area_share(cutoff: float, mask: Mask = "disc", size: int = 32) -> float:
+    """Share of the bins that are low: what white noise has there, and its expected τ."""
+    return float((radii((size, size), mask) <= cutoff).mean())
 
 
 def band_means(maps: NDArray[Any], cutoff: float, mask: Mask = "disc") -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_check.attacks import NORM_NAMES
 from deep_check.evaluation.measure import standing
 from deep_check.evaluation.plan import (
     AWARE,
@@ -42,7 +43,6 @@ KINDS = {
     "clean": "no attack", "blind": "PGD, blind to the filter", "aware": "PGD, knows all", "transfer": "transfer",
     "square": "Square", "noise": "noise", "all": "worst case",
 }  # fmt: skip
-NAMES = {"linf": "ℓ∞", "l2": "ℓ₂"}
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _checks(rows: Sequence[Line], norm: str) -> list[Check]:
     many = [row for row in aware if int(row["steps"]) > 1]
     others = [row for row in main if row["attacker"] != AWARE]
     missed = int((_all_standing(many) & ~_all_standing(others)).sum())
-    n, name = int(many[0]["n"]), NAMES[norm]
+    n, name = int(many[0]["n"]), NORM_NAMES[norm]
     one, several = (min(int(standing(row).sum()) for row in lines) for lines in (_select(aware, steps="1"), many))
     curve = _curve(rows, DEFENDED, AWARE, norm)
     last = curve[-1]
@@ -219,7 +219,7 @@ def _verdict(gains: dict[str, tuple[float, float, float]]) -> str:
     better = [norm for norm, (_, low, _) in gains.items() if low > 0]
     if not better:
         return "The filter is no defence: whoever knows it leaves no more images standing than without it"
-    gained = " and ".join(f"{100 * gains[norm][0]:.1f} points in {NAMES[norm]}" for norm in better)
+    gained = " and ".join(f"{100 * gains[norm][0]:.1f} points in {NORM_NAMES[norm]}" for norm in better)
     if len(better) == len(gains):
         return f"The filter protects some images even from whoever knows it: {gained}"
     return f"The filter protects some images from whoever knows it, {gained}, and none elsewhere"
@@ -259,7 +259,7 @@ def _of_norm(
     blind, worst = here["blind"], here["all"]
     gap, low, high = gains[norm]
     words = (
-        f"{NAMES[norm]}, radius {radii[norm]}: {blind.words} stand against who does not know the filter, "
+        f"{NORM_NAMES[norm]}, radius {radii[norm]}: {blind.words} stand against who does not know the filter, "
         f"{worst.words} against all attacks together, and {bare['all'].words} without a filter."
     )
     if low > 0:
@@ -275,7 +275,7 @@ def _of_steps(rows: Sequence[Line], norm: str) -> str:
     n, more = int(last["n"]), round((float(before["accuracy"]) - float(last["accuracy"])) * int(last["n"]))
     rise = float(last["margin"]) - float(before["margin"])
     found = (
-        f"{NAMES[norm]}, radius {radius_in_words(norm, float(last['radius']))}, where some images stand: "
+        f"{NORM_NAMES[norm]}, radius {radius_in_words(norm, float(last['radius']))}, where some images stand: "
         f"{last['steps']} steps in place of {before['steps']} take {more} more of {n} images, the mean margin "
         f"changes by {rise:+.2g}"
     )
@@ -285,7 +285,7 @@ def _of_steps(rows: Sequence[Line], norm: str) -> str:
 def _of_robust(cases: dict[tuple[str, str], dict[str, Share]], radii: dict[str, str]) -> str:
     def both(norm: str) -> str:
         alone, behind = cases[norm, ROBUST]["all"], cases[norm, ROBUST_DEFENDED]["all"]
-        return f"{alone.words} in {NAMES[norm]} {radii[norm]} ({behind.words} behind the filter)"
+        return f"{alone.words} in {NORM_NAMES[norm]} {radii[norm]} ({behind.words} behind the filter)"
 
     clean = cases[NORMS[0], ROBUST]["clean"], cases[NORMS[0], ROBUST_DEFENDED]["clean"]
     kept = " and ".join(both(norm) for norm in NORMS)
@@ -298,6 +298,6 @@ def _of_robust(cases: dict[tuple[str, str], dict[str, Share]], radii: dict[str, 
 def table(summary: Summary, radii: dict[str, str]) -> list[tuple[str, str, list[Share | None]]]:
     """A line a norm and system: attack, system, shares by KINDS, the blind and the aware attacker side by side."""
     return [
-        (f"{NAMES[norm]} {radii[norm]}", SYSTEMS[system], [found.get(kind) for kind in KINDS])
+        (f"{NORM_NAMES[norm]} {radii[norm]}", SYSTEMS[system], [found.get(kind) for kind in KINDS])
         for (norm, system), found in summary.cases.items()
     ]

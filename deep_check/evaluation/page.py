@@ -12,7 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from deep_check.evaluation.conclusion import KINDS, NAMES, Share, Summary, percent, radius_in_words, table
+from deep_check.attacks import NORM_NAMES
+from deep_check.evaluation.conclusion import KINDS, Share, Summary, percent, radius_in_words, table
 from deep_check.evaluation.plan import DEFENDED, NORMS
 from deep_check.evaluation.selftest import Outcome
 from theory_sim.picture_style import STYLE
@@ -45,7 +46,7 @@ def render(
 def _card(summary: Summary, norm: str, radius: str) -> dict[str, Any]:
     found = summary.cases[norm, DEFENDED]
     return {
-        "attack": f"{NAMES[norm]} radius {radius}",
+        "attack": f"{NORM_NAMES[norm]} radius {radius}",
         "numbers": [(words, _number(found[kind])) for kind, words in CARDS if kind in found],
     }
 
@@ -68,7 +69,7 @@ def _row(row: dict[str, str]) -> dict[str, str]:
     counts = {"pgd": f"{row['steps']} steps, {row['restarts']} starts, {row['loss']}", "clean": "",
               "square": f"{row['steps']} queries", "noise": f"worst of {row['restarts']}"}[row["method"]]  # fmt: skip
     norm = row["norm"]
-    budget = f"{NAMES[norm]} {radius_in_words(norm, float(row['radius']))}" if norm else ""
+    budget = f"{NORM_NAMES[norm]} {radius_in_words(norm, float(row['radius']))}" if norm else ""
     words = ", ".join(part for part in (row["method"], budget, counts) if part)
     low, high = (percent(float(row[name])) for name in ("low", "high"))
     stand = f"{percent(float(row['accuracy']))} [{low}, {high}] of {row['n']}"

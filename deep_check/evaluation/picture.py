@@ -9,7 +9,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from deep_check.evaluation.conclusion import KINDS, NAMES, Summary, radius_in_words
+from deep_check.attacks import NORM_NAMES
+from deep_check.evaluation.conclusion import KINDS, Summary, radius_in_words
 from deep_check.evaluation.plan import AWARE, BARE, BLIND, DEFENDED, NORMS, ROBUST, ROBUST_DEFENDED
 from theory_sim.picture_style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, STYLE, new_figure
 
@@ -46,9 +47,9 @@ def draw(
         for norm, above, below in zip(norms, *panels, strict=True):
             _curves(above, rows, norm, radii[norm], dark)
             _dots(below, summary, norm, dark)
-            above.set_title(f"{NAMES[norm]}: accuracy against the attacker's budget")
+            above.set_title(f"{NORM_NAMES[norm]}: accuracy against the attacker's budget")
             radius = radius_in_words(norm, radii[norm])
-            below.set_title(f"{NAMES[norm]}, radius {radius}: what stands against each attack")
+            below.set_title(f"{NORM_NAMES[norm]}, radius {radius}: what stands against each attack")
         panels[0][0].set_ylabel("accuracy")
         there = {system for norm, system in summary.cases if norm in norms}
         marks = [Line2D([], [], color=_colour(colour, dark), linestyle=dashes, marker=marker, markersize=4, label=words)

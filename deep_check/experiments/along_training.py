@@ -20,7 +20,7 @@ from scipy import stats
 from deep_check.experiments.context import Context, MissingError
 from deep_check.experiments.results import Effect, Measured
 from deep_check.models import shipped
-from deep_check.spectra import radii
+from deep_check.spectra import area_share
 from theory_sim.errors import InputError, require
 
 Array = NDArray[np.float64]
@@ -152,7 +152,7 @@ def levels(found: Curves) -> tuple[Measured, ...]:
             middle, low, high = (float(part[i]) for part in (curve.mean, curve.low, curve.high))
             name = f"τ of {word} {place}, cut-off {CUTOFF}"
             measured.append(Measured(name, middle, low, high, int(curve.n[i])))
-    measured.append(Measured(f"τ of white noise, cut-off {CUTOFF}: share of the frequencies", noise_level(CUTOFF)))
+    measured.append(Measured(f"τ of white noise, cut-off {CUTOFF}: share of the frequencies", area_share(CUTOFF)))
     return tuple(measured)
 
 
@@ -182,12 +182,7 @@ def described(found: Curves) -> str:
             f"{int(curve.step[-1]):,} steps, largest {curve.mean[top]:.3f} at step {int(curve.step[top]):,}, smallest "
             f"{curve.mean[bottom]:.3f} at step {int(curve.step[bottom]):,}"
         )
-    return f"{'; '.join(parts)}; white noise has {noise_level(CUTOFF):.3f}"
-
-
-def noise_level(cutoff: float) -> float:
-    """Expected τ of white noise on 32x32: the share of the frequencies that are low."""
-    return float((radii((32, 32)) <= cutoff).mean())
+    return f"{'; '.join(parts)}; white noise has {area_share(CUTOFF):.3f}"
 
 
 def recipe_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from deep_check.experiments.along_training import ATTACKS, CUTOFF, Curves, noise_level
+from deep_check.experiments.along_training import ATTACKS, CUTOFF, Curves
+from deep_check.spectra import area_share
 from theory_sim.picture_style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, STYLE, new_figure
 
 COLOURS = {4: BLUE, 8: RED, 12: GREEN, 16: ORANGE}
@@ -50,7 +51,7 @@ def _panel(panel: Any, observed: Curves, predicted: Curves | None, attack: str) 
         panel.fill_between(curve.step, curve.low - zero, curve.high - zero, color=colour, alpha=0.3, linewidth=0)
         panel.plot(curve.step, curve.mean - zero, color=colour, linewidth=1.8 if main else 1.1)
         if predicted is None:
-            panel.axhline(noise_level(cutoff), color=colour, linewidth=0.8, linestyle=":")
+            panel.axhline(area_share(cutoff), color=colour, linewidth=0.8, linestyle=":")
         else:
             theory = predicted[attack, cutoff]
             panel.plot(theory.step, theory.mean - zero, color=colour, linewidth=1.4, linestyle=DASHES, zorder=3)

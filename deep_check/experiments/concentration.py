@@ -18,7 +18,7 @@ from deep_check.attacks import Attack
 from deep_check.experiments.context import Context
 from deep_check.experiments.perturbations import Perturbed, Settings, noise, perturbed
 from deep_check.experiments.results import Effect, Measured, mean, share
-from deep_check.spectra import low_frequency_ratios, radii, ring_means, spectra
+from deep_check.spectra import area_share, low_frequency_ratios, radii, ring_means, spectra
 from theory_sim.spectrum import Mask, ratio
 
 Array = NDArray[np.float64]
@@ -99,11 +99,6 @@ def above_half(one: Measured) -> Measured:
     assert one.low is not None
     assert one.high is not None
     return Measured(f"{one.name}, minus one half", one.value - 0.5, one.low - 0.5, one.high - 0.5, one.n)
-
-
-def area_share(cutoff: float, mask: Mask, size: int = 32) -> float:
-    """Share of the bins that are low: what white noise has there."""
-    return float((radii((size, size), mask) <= cutoff).mean())
 
 
 def measure(context: Context, role: str, settings: Settings) -> Measurement:

@@ -8,12 +8,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from deep_check.attacks import NORM_NAMES
 from deep_check.experiments.concentration import defined
 from deep_check.experiments.fig13 import ALL_CUTOFFS, WORDS, Measurement, Ratios
 from theory_sim.picture_style import BLACK, BLUE, GREY, RED, STYLE, new_figure
 
 LOOKS = {"images": (BLACK, "-"), "adversarial": (RED, "--"), "normal": (BLUE, "-."), "noise": (GREY, ":")}
-NORMS = {"linf": "ℓ∞", "l2": "ℓ₂"}
 
 
 def draw(measurement: Measurement, names: str) -> Figure:
@@ -22,9 +22,12 @@ def draw(measurement: Measurement, names: str) -> Figure:
     own, other = settings.attack, settings.other
     choices = measurement.choices
     panels = (
-        (measurement.own, f"{NORMS[own.norm]} perturbations"),
-        (choices["zero frequency", "left out"], f"{NORMS[own.norm]}, zero frequency left out"),
-        (choices["norm of the attack", other.norm], f"{NORMS[other.norm]} perturbations, radius {other.radius:.3g}"),
+        (measurement.own, f"{NORM_NAMES[own.norm]} perturbations"),
+        (choices["zero frequency", "left out"], f"{NORM_NAMES[own.norm]}, zero frequency left out"),
+        (
+            choices["norm of the attack", other.norm],
+            f"{NORM_NAMES[other.norm]} perturbations, radius {other.radius:.3g}",
+        ),
     )
     with rc_context(STYLE):
         figure = new_figure(11.4, 4.3)

@@ -17,6 +17,7 @@ from deep_check.experiments.context import Context
 from deep_check.experiments.mean_spectra import title_of
 from deep_check.experiments.perturbations import Settings, noise, perturbed
 from deep_check.experiments.results import Effect, Finding, Measured, mean, share, verdict
+from deep_check.spectra import area_share
 
 SHOWN = 10
 STATEMENT = (
@@ -41,11 +42,11 @@ def measure(context: Context, role: str, settings: Settings) -> dict[str, Moduli
 
 def judge(claim: str, statement: str, tested: str, moduli: Mapping[str, Moduli], settings: Settings) -> Finding:
     """The row of the ledger."""
-    level = concentration.area_share(settings.cutoff, settings.mask)
+    level = area_share(settings.cutoff, settings.mask)
     n = len(moduli["attacked"].maps)
 
     def lower(name: str, cutoff: float = settings.cutoff, first: int = n) -> Any:
-        area = concentration.area_share(cutoff, settings.mask)
+        area = area_share(cutoff, settings.mask)
         return moduli[name].low_share(cutoff, settings.mask)[:first] > area
 
     def measured(words: str, name: str, cutoff: float = settings.cutoff, first: int = n) -> Measured:

@@ -9,8 +9,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from deep_check.experiments.fig3 import SHOWN
-from deep_check.experiments.image_panels import CLASSES, EXTENT, bare, show_delta, show_image, show_low_band
+from deep_check.experiments.image_panels import EXTENT, bare, show_delta, show_image, show_low_band
 from deep_check.experiments.perturbations import Perturbed, Settings
+from theory_sim.inputs.cifar10 import CLASSES
 from theory_sim.picture_style import STYLE, new_figure
 
 

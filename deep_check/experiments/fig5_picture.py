@@ -7,9 +7,10 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from deep_check.experiments.image_panels import CLASSES, show_delta, show_image, show_map
+from deep_check.experiments.image_panels import show_delta, show_image, show_map
 from deep_check.experiments.log_difference import Measurement
 from deep_check.spectra import log_spectra
+from theory_sim.inputs.cifar10 import CLASSES
 from theory_sim.picture_style import STYLE, new_figure
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.attacks import Attack, count_right, run_attack
+from deep_check.attacks import L2_BESIDE, Attack, count_right, run_attack
 from deep_check.data import digest
 from deep_check.experiments.context import Context
 from deep_check.experiments.manifest import code_of
@@ -227,7 +227,7 @@ def run(context: Context) -> Finding:
     known = identity(net, images, labels)
     attacks = {
         "linf": Attack(seed=context.seed),
-        "l2": Attack("l2", radius=0.5, step_size=0.1, seed=context.seed),
+        "l2": replace(L2_BESIDE, seed=context.seed),
     }
     few: tuple[float, ...] = context.pick((12.0,), (6.0, 9.0, 12.0, 15.0, 18.0))
     aware = {

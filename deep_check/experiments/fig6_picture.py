@@ -10,12 +10,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from deep_check.attacks import NORM_NAMES
 from deep_check.experiments.fig6 import PAPER
 from theory_sim.picture_style import BLUE, GREEN, GREY, RED, STYLE, new_figure
 
 LOOKS = {"none": (BLUE, "-", "o", "no attack"), "blind": (GREEN, "--", "s", "attacker blind to the filter"),
          "aware": (RED, "-.", "^", "attacker knows the filter")}  # fmt: skip
-NORMS = {"linf": "ℓ∞", "l2": "ℓ₂"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def panels_of(rows: Sequence[Mapping[str, str]], radii: Mapping[str, str]) -> tu
     """A panel for every norm and mask of the rows. radii: norm -> radius in words."""
     masks = sorted({row["mask"] for row in rows if row["mask"]})
     return tuple(
-        Panel(f"{NORMS[norm]} attack, radius {radius}; {mask} of low frequencies", rows, norm, mask)
+        Panel(f"{NORM_NAMES[norm]} attack, radius {radius}; {mask} of low frequencies", rows, norm, mask)
         for mask in masks
         for norm, radius in radii.items()
     )

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from deep_check.experiments.perturbations import Settings
 
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 EXTENT = (-16.5, 15.5, 15.5, -16.5)  # of centred maps of 32x32, in cycles per image
 
 

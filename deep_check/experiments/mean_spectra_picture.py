@@ -9,12 +9,12 @@ from matplotlib import rc_context
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from deep_check.attacks import NORM_NAMES
 from deep_check.experiments import concentration, log_difference
 from deep_check.experiments.image_panels import plain_numbers, show_map
 from deep_check.experiments.results import mean_interval
 from theory_sim.picture_style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE, new_figure
 
-NORMS = {"linf": "ℓ∞", "l2": "ℓ₂"}
 AXIS = "frequency |k| (cycles per image)"
 
 
@@ -53,7 +53,7 @@ def _moduli(figure: Figure, line: Any, part: concentration.Measurement, letter: 
     show_map(figure, line[0], values, words, settings, norm=norm, extend="neither" if logarithmic else "max")
     _name_axes(line[0])
     line[0].set_title(f"{letter}mean |F(δ)|, {part.n:,} images")
-    own, other = NORMS[settings.attack.norm], NORMS[settings.other.norm]
+    own, other = NORM_NAMES[settings.attack.norm], NORM_NAMES[settings.other.norm]
     curves = {
         "attacked": (BLUE, "-", f"{own} perturbations"), "other": (GREEN, "--", f"{other} perturbations"),
         "untrained": (ORANGE, "-.", f"untrained network, {own}"),
@@ -85,7 +85,7 @@ def _differences(figure: Figure, line: Any, part: log_difference.Measurement, le
     show_map(figure, line[0], np.nanmean(found.measured, axis=0), "20·|ln|F(x+δ)| − ln|F(x)||", settings)
     _name_axes(line[0])
     line[0].set_title(f"{letter}mean log-spectrum difference")
-    own, other = NORMS[settings.attack.norm], NORMS[settings.other.norm]
+    own, other = NORM_NAMES[settings.attack.norm], NORM_NAMES[settings.other.norm]
     curves = (
         (found.measured, BLUE, "-", f"{own} perturbations"),
         (found.random_phase, RED, (0, (5, 2)), "Eq. 3 averaged over random phases"),

@@ -10,7 +10,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_check.attacks import BATCH, Attack, into_ball, run_attack
+from deep_check.attacks import BATCH, L2_BESIDE, Attack, into_ball, run_attack
 from deep_check.data import digest
 from deep_check.experiments.context import Context
 from deep_check.experiments.manifest import code_of
@@ -49,7 +49,7 @@ class Settings:
 
     n: int = 1000
     attack: Attack = field(default_factory=Attack)
-    other: Attack = field(default_factory=lambda: Attack("l2", radius=0.5, step_size=0.1))
+    other: Attack = L2_BESIDE
     cutoff: float = 8.0
     mask: Mask = "disc"
     effects: bool = True
@@ -77,8 +77,7 @@ class Settings:
     def of(cls, context: Context, loss: str = "cross_entropy") -> Settings:
         """The paper's numbers, 1,000 images and 40 steps, or at scale quick 256 and 20; the attacker's loss."""
         common: dict[str, Any] = {"steps": context.pick(20, 40), "loss": loss, "seed": context.seed}
-        other = Attack("l2", radius=0.5, step_size=0.1, **common)
-        return cls(context.pick(256, 1000), Attack(**common), other)
+        return cls(context.pick(256, 1000), Attack(**common), replace(L2_BESIDE, **common))
 
     def said_of(self, tested: str, loss: str) -> str:
         """What was tested, true of these settings: a figure's text names the paper's, and effects that may be left out.

@@ -46,10 +46,10 @@ def spectrum(
 ) -> None:
     """Where perturbations lie in the spectrum: |F(δ)| and the log-spectrum difference, with verdicts (Figs. 1, 3-5)."""
     import time
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
     from functools import partial as partial_
 
-    from deep_check.attacks import NORMS, Attack
+    from deep_check.attacks import L2_BESIDE, NORMS, Attack
     from deep_check.checks import choose_device
     from deep_check.data import find_data
     from deep_check.experiments.context import Context, MissingError
@@ -71,7 +71,7 @@ def spectrum(
     common: dict[str, Any] = {
         "steps": steps, "start": start, "seed": seed, "loss": loss or LOSSES[role]
     }  # fmt: skip
-    beside = Attack("l2", 0.5, 0.1, **common) if norm == "linf" else Attack("linf", **common)
+    beside = replace(L2_BESIDE, **common) if norm == "linf" else Attack("linf", **common)
     attack = Attack(norm, number("radius", radius), number("step-size", step_size), **common)
     settings = Settings(images, attack, beside, cutoff, known, effects)
     done, missing = [], []

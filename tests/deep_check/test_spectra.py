@@ -12,7 +12,6 @@ from deep_check.spectra import (
     log_spectra,
     log_spectrum_differences,
     low_frequency_ratios,
-    mean_spectrum,
     radii,
     random_phase_difference,
     ring_means,
@@ -85,7 +84,6 @@ def test_maps_are_the_full_transform_centred(shape: tuple[int, ...], monkeypatch
     images = images_of(shape)
     modulus = np.abs(full(images))
     assert_close("|F|", spectra(images), modulus.mean(axis=1), "spectrum")
-    assert_close("mean |F|", mean_spectrum(images), modulus.mean(axis=(0, 1)), "spectrum")
     assert_close("log", log_spectra(images), 20 * np.log(modulus).mean(axis=1), "spectrum")
     assert_close("radii", radii(shape[-2:]), distance(shape), "round_off")
     assert_close("radii of squares", radii(shape[-2:], "square"), distance(shape, "square"), "exact")
@@ -187,7 +185,7 @@ def test_what_is_refused() -> None:
     bad = good.copy()
     bad[1, 0, 0, 0] = np.nan
     for value, words in ((good[0], "shape"), (good[:0], "shape"), (bad, "NaN or infinity")):
-        for function in (spectra, log_spectra, mean_spectrum, lambda images: low_frequency_ratios(images, 2)):
+        for function in (spectra, log_spectra, lambda images: low_frequency_ratios(images, 2)):
             with pytest.raises(InputError, match=words):
                 function(value)
     with pytest.raises(InputError, match="cut-off -1"):

@@ -12,10 +12,11 @@ import pytest
 from scipy import stats
 
 from deep_check.experiments import along_training, fig2, fig11
-from deep_check.experiments.along_training import CUTOFF, Curve, curves, directions, noise_level
+from deep_check.experiments.along_training import CUTOFF, Curve, curves, directions
 from deep_check.experiments.context import Context, MissingError
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from deep_check.models import shipped
+from deep_check.spectra import area_share
 from deep_check.training.observation import CUTOFFS, write_rows
 from deep_check.training.trainer import WEIGHTS, train
 from tests.deep_check.training.test_observation import SEEN
@@ -104,7 +105,7 @@ def test_the_slope_is_that_of_least_squares() -> None:
 
 def test_white_noise_has_the_share_of_the_frequencies() -> None:
     k = np.fft.fftfreq(32, 1 / 32)
-    assert noise_level(8) == (np.hypot(k[:, None], k) <= 8).mean()
+    assert area_share(8) == (np.hypot(k[:, None], k) <= 8).mean()
 
 
 def two_layer_facts(low: float) -> dict[str, Any]:

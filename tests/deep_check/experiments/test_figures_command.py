@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deep_check import models
-from deep_check.attacks import Attack
+from deep_check.attacks import L2_BESIDE, Attack
 from deep_check.cli import main
 from deep_check.experiments import fig6, registry, table_accuracy
 from deep_check.experiments.context import Context, MissingError
@@ -31,6 +31,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     monkeypatch.setattr(models, "FOLDER", tmp_path / "nothing")
     brief = lambda *arguments, **changes: replace(Attack(*arguments, **changes), steps=2)  # noqa: E731
     monkeypatch.setattr(fig6, "Attack", brief)
+    monkeypatch.setattr(fig6, "L2_BESIDE", replace(L2_BESIDE, steps=2))
     monkeypatch.setattr(table_accuracy, "Attack", brief)
     monkeypatch.setattr(fig6, "CUTOFFS", (1.0, 12.0, 22.0))
     return small_files(tmp_path)

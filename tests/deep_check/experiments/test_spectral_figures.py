@@ -34,7 +34,7 @@ from deep_check.experiments.fig13 import ALL_CUTOFFS, Ratios
 from deep_check.experiments.perturbations import Perturbed, Settings, classes, noise, perturbed, untrained_twin
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Finding, read_results
 from deep_check.resnet import ResNet
-from deep_check.spectra import log_spectrum_differences, low_frequency_ratios
+from deep_check.spectra import area_share, log_spectrum_differences, low_frequency_ratios
 from deep_check.two_layer.network import INNER, OUTER, TwoLayer, initial_weights
 from tests.deep_check.test_real_weights import BESIDE
 from tests.deep_check.training.test_trainer import TEST
@@ -219,7 +219,7 @@ def test_what_is_nothing_does_not_count() -> None:
     moduli = Moduli.of(deltas, SETTINGS)
     one = concentration.defined("share", moduli.low_share(8, "disc"))
     assert one.n == N - 5
-    assert one.value == pytest.approx(concentration.area_share(8, "disc"), abs=0.01)
+    assert one.value == pytest.approx(area_share(8, "disc"), abs=0.01)
     assert concentration.defined("fall", moduli.fall).n == N - 5
 
 
