@@ -23,7 +23,7 @@ from deep_check.data import digest
 from deep_check.experiments.context import Context
 from deep_check.experiments.manifest import code_of
 from deep_check.filtering import Target
-from deep_check.random_balls import random_deltas
+from deep_check.random_balls import CONTROLS, random_deltas
 from deep_check.resnet import ResNet
 from deep_check.two_layer.network import TwoLayer, initial_weights
 from theory_sim.errors import require
@@ -32,7 +32,6 @@ from theory_sim.spectrum import Mask
 
 Array = NDArray[np.float32]
 FOLDER = "perturbations"
-NOISE = 700_000  # stream of the random signs and directions
 UPDATES, UPDATE_IMAGES = 50, 64  # of the untrained network's batch statistics: 0.9^50 of their start is left
 LARGEST_CUTOFF = {"disc": 22, "square": 15}  # of 32x32, by mask: some frequency is above it
 NAMED = ("norm", "radius", "step_size", "start")  # of an attack, in the texts of what is tested
@@ -167,7 +166,7 @@ def noise(images: Array, attack: Attack) -> Array:
     What any concentration of δ is held against: white, but for what the clipping does.
     """
     numbers = np.arange(len(images))
-    deltas = random_deltas(attack.norm, attack.radius, images.shape[1:], numbers, attack.seed, NOISE)
+    deltas = random_deltas(attack.norm, attack.radius, images.shape[1:], numbers, attack.seed, CONTROLS)
     if attack.norm == "linf":
         deltas = np.float32(attack.radius) * np.sign(deltas)
     return into_ball(images + deltas, images, attack.norm, attack.radius)
