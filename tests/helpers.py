@@ -46,7 +46,8 @@ def assert_differs(name: str, actual: Any, expected: Any, tol_key: str, *, scale
         scale = float(np.nanmax(np.abs(expected)))
     needed = POWER * TOLERANCES[tol_key].value * scale
     largest = float(np.nanmax(np.abs(actual - expected)))
-    assert needed > 0, f"{name}: compared with nothing but zeros, so that anything would do"
+    assert scale > 0, f"{name}: compared with nothing but zeros, so that anything would do"
+    assert largest > 0, f"{name}: does not differ at all"
     assert largest >= needed, f"{name}: differs by {largest:.3g} only, {needed:.3g} is needed to tell ({tol_key})"
 
 
