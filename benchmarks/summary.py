@@ -27,12 +27,15 @@ def draw(document: dict[str, Any], folder: Path) -> Path:
     kernels = [row for row in fastest if row["benchmark"] == "kernels" and not SIZED.match(row["job"])]
     whole = [row for row in fastest if row not in kernels]
     with rc_context(STYLE):
-        figure = new_figure(13.0, max(9.0, 0.19 * max(len(kernels), len(whole)) + 5.5))
-        panels = list(figure.subplot_mosaic([["a", "b"], ["c", "d"]], height_ratios=[2.2, 1]).values())
-        _ratios(panels[0], whole, "Whole jobs: our time over the fastest peer's")
-        _ratios(panels[1], kernels, "Operations of ResNet-32, beside PyTorch's fastest form")
-        _growth(panels[2], rows)
-        _memory(panels[3], rows)
+        height = 0.19 * max(len(kernels), len(whole), 20) + 1
+        figure = new_figure(14.5, height + 4.5)
+        above, below = figure.subfigures(2, 1, height_ratios=[height, 4.2])  # long names narrow the upper panels only
+        panels = above.subplots(1, 2)
+        _ratios(panels[0], whole, "Whole jobs")
+        _ratios(panels[1], kernels, "Operations of ResNet-32")
+        panels = below.subplots(1, 2)
+        _growth(panels[0], rows)
+        _memory(panels[1], rows)
         hardware, date = document["hardware"], document["date"][:10]
         quick = " (tiny sizes: means nothing)" if document["protocol"]["quick"] else ""
         figure.suptitle(
@@ -75,7 +78,7 @@ def _ratios(panel: Axes, rows: Rows, title: str) -> None:
     panel.set_yticks(list(places), [f"{row['job']} ({row['peer']})" for row in rows], fontsize=7)
     panel.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     panel.set_title(title)
-    panel.set_xlabel("ratio; left of 1 we are faster; | is what was asked")
+    panel.set_xlabel("our time / the fastest peer's;  | what was asked")
     panel.grid(axis="x", linewidth=0.4, alpha=0.5)
 
 

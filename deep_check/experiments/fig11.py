@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ from deep_check.experiments.along_training import (
     parameters,
 )
 from deep_check.experiments.context import Context
-from deep_check.experiments.results import UNDECIDED, Finding, Measured, verdict
+from deep_check.experiments.results import UNDECIDED, Effect, Finding, Measured, verdict
 from theory_sim.errors import InputError, require
+from theory_sim.intervals import wilson
 
 STATEMENT = (
     "For a two-layer network of 500 hidden units with a fixed outer layer, trained by SGD without tricks to more than "
@@ -40,6 +42,11 @@ TESTED = (
     "it is from them, and whether it has the direction of the rise."
 )
 LEAST_ACCURACY = 0.4
+READINGS = {
+    "linear": "no sigmoid on the outputs", "sigmoid": "sigmoid units, no sigmoid on the outputs",
+    "relu-sigmoid": "a sigmoid after the ReLU, none on the outputs", "unnormalised": "images not normalised",
+    "cross-entropy": "cross entropy, no sigmoid on the outputs",
+}  # fmt: skip
 
 
 def measure(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Curves, Curves]:
@@ -66,6 +73,32 @@ def check(observed: Curves, predicted: Curves, rows: Iterable[Mapping[str, Any]]
             require(same, f"{source}: {attack} at cut-off {cutoff}: allowed are the steps of the observations")
     good = all(math.isfinite(row.get(name, math.nan)) for row in rows for name in DISTANCES)
     require(good, f"{source}: allowed are finite numbers in the columns {', '.join(DISTANCES)}")
+
+
+def readings(file: Path) -> dict[str, Curves]:
+    """Observations of networks trained by other readings of the paper's words, by reading.
+
+    file: the observed.csv of the network itself; theirs lie beside it, as observed-READING.csv. Raises InputError if one
+    is damaged.
+    """
+    found = {name: file.with_name(f"{file.stem}-{name}.csv") for name in READINGS}
+    return {
+        name: along_training.curves(along_training.read_rows(path), str(path))
+        for name, path in found.items()
+        if path.is_file()
+    }
+
+
+def reading_effects(found: Mapping[str, Curves]) -> tuple[Effect, ...]:
+    """Rises and slopes by other readings, and how many of the observed training images they see right in the end."""
+    effects = []
+    for name, own in found.items():
+        last = own["fgm", CUTOFF]
+        n = int(last.n[-1])
+        right = round(float(last.accuracy[-1]) * n)
+        seen = Measured("observed training images seen right at the end", right / n, *wilson(right, n), n)
+        effects += [Effect("reading of the network", READINGS[name], one) for one in (*directions(own), seen)]
+    return tuple(effects)
 
 
 def result_of(facts: Mapping[str, Any]) -> Measured:
@@ -105,9 +138,13 @@ def theory(observed: Curves, predicted: Curves, rows: list[dict[str, Any]]) -> t
 
 
 def judge(
-    observed: Curves, predicted: Curves, predicted_rows: list[dict[str, Any]], facts: Mapping[str, Any]
+    observed: Curves,
+    predicted: Curves,
+    predicted_rows: list[dict[str, Any]],
+    facts: Mapping[str, Any],
+    others: Mapping[str, Curves] | None = None,
 ) -> Finding:
-    """The row of the ledger; facts: what the weights' file says of its training."""
+    """The row of the ledger; facts: what the weights' file says of its training; others: of `readings`."""
     accuracy, recipe = result_of(facts), along_training.recipe_of(facts)
     rising = directions(observed)
     says = verdict(rising) if accuracy.low is not None and accuracy.low > LEAST_ACCURACY else UNDECIDED
@@ -125,7 +162,7 @@ def judge(
     names = ("width", "hidden_activation", "output_activation", "loss", "learning_rate", "batch_size", "normalisation")
     chosen = {**parameters(recipe, observed), **{name: recipe[name] for name in names if name in recipe}}
     return Finding("fig11", "11", STATEMENT, TESTED, says, n, (*rising, accuracy, *told, *levels(observed)), conclusion,
-                   chosen, effects(observed))  # fmt: skip
+                   chosen, effects(observed) + reading_effects(others or {}))  # fmt: skip
 
 
 def run(context: Context) -> Finding:
@@ -133,7 +170,8 @@ def run(context: Context) -> Finding:
     from deep_check.experiments.along_training_picture import draw
 
     rows, predicted_rows, observed, predicted = measure(context)
-    row = judge(observed, predicted, predicted_rows, context.net("two_layer").facts)
+    others = readings(along_training.observed_file(context, "two_layer"))
+    row = judge(observed, predicted, predicted_rows, context.net("two_layer").facts, others)
     context.save_table("fig11", along_training.table(rows) + along_training.table(predicted_rows, "theory"))
     title = f"{context.weights_file('two_layer').name}: perturbations of 100 random training images, and theory's"
     pictures = context.save_pictures("fig11", draw(observed, title, predicted))

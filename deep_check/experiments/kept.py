@@ -45,11 +45,11 @@ class Kept:
     def identity(self, experiment: Experiment) -> dict[str, Any]:
         """All that decides an experiment's numbers. Raises MissingError if what it needs is not there."""
         weights = self._context.weights_facts(experiment.needs)
-        observed = {
-            f"{role} {name}": weights_facts(observed_file(self._context, role, name))["digest"]
-            for role in experiment.needs
-            for name in experiment.observations
-        }
+        files = [
+            observed_file(self._context, role, name) for role in experiment.needs for name in experiment.observations
+        ]
+        files += [other for path in files for other in path.parent.glob(f"{path.stem}-*.csv")]  # of other readings
+        observed = {path.name: weights_facts(path)["digest"] for path in sorted(files)}
         return {
             **self._run(), "weights": {role: facts["digest"] for role, facts in weights.items()},
             "observations": observed, "device": self._context.device, "code": experiment.code,

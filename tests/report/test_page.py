@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -27,6 +28,7 @@ class Page(HTMLParser):
         super().__init__()
         self.ids: list[str] = []
         self.fetched: list[str] = []
+        self.links: list[str] = []
         self.tags: list[str] = []
         self.feed(text)
 
@@ -35,7 +37,9 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name == "id":
                 self.ids.append(str(value))
-            if name in FETCHES:
+            if (tag, name) == ("a", "href"):  # followed by a reader, not fetched
+                self.links.append(str(value))
+            elif name in FETCHES:
                 self.fetched.append(str(value))
 
     @property
@@ -61,8 +65,15 @@ def test_every_claim_has_its_anchor_and_every_link_its_target(content: build.Con
     assert ids == {"eq3", "eq14", "thm1_t1", "eq8_dataset"}
     assert ids | {"fig6", "explorer", "errata"} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
-    missing = [v for v in page.fetched if v.startswith("#") and v[1:] not in page.ids]
+    missing = [v for v in page.links if v.startswith("#") and v[1:] not in page.ids]
     assert missing == []
+
+
+def test_code_is_linked_where_it_lies(report: Path) -> None:
+    page = Page(report.read_text(encoding="utf-8"))
+    files = [unquote(v) for v in page.links if not v.startswith("#")]
+    assert any(file.endswith("theory_sim/claims/theorem1.py") for file in files)
+    assert all((report.parent / file).is_file() for file in files)
 
 
 def test_page_says_verdicts_n_intervals_and_seeds(content: build.Content, report: Path) -> None:

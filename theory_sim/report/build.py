@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from theory_sim.empirical import Finding
 from theory_sim.errors import InputError, require
@@ -78,6 +80,12 @@ def code_of(claim_id: str) -> list[str]:
     if claim_id in catalogue.FAMILIES:
         modules.append(catalogue.FAMILIES[claim_id].__module__)
     return [name.replace(".", "/") + ".py" for name in modules]
+
+
+def _link(name: str, folder: Path) -> str:
+    """From the page in `folder` to a file of this package's source, where it lies on this machine."""
+    source = Path(__file__).resolve().parents[2] / name
+    return quote(os.path.relpath(source, folder.resolve()).replace(os.sep, "/"))
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -190,7 +198,7 @@ def page(content: Content, folder: Path = Path("report")) -> str:
                 "ours": is_ours(cases[0]),
                 "typeset": statements()[claim_id],
                 "source": cases[0]["source"],
-                "code": code_of(claim_id),
+                "code": [(name, _link(name, folder)) for name in code_of(claim_id)],
                 "statements": list(dict.fromkeys(row["statement"] for row in cases)),
                 "corrections": list(dict.fromkeys(row["correction"] for row in cases if row["correction"])),
                 "alike": len({row["statement"] for row in cases}) == 1

@@ -141,5 +141,8 @@
   root.addEventListener("input", update);
   window.addEventListener("hashchange", fromHash);
   window.addEventListener("beforeprint", () => document.querySelectorAll("details.printed").forEach((d) => { d.open = true; }));
+  const unfold = document.getElementById("unfold");
+  unfold.hidden = false;
+  unfold.addEventListener("input", (event) => document.querySelectorAll("details").forEach((d) => { d.open = event.target.checked; }));
   fromHash();
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from scipy import stats
 from deep_check.experiments import along_training, fig2, fig11
 from deep_check.experiments.along_training import CUTOFF, Curve, curves, directions
 from deep_check.experiments.context import Context, MissingError
+from deep_check.experiments.kept import Kept
+from deep_check.experiments.registry import EXPERIMENTS
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from deep_check.models import shipped
 from deep_check.spectra import area_share
@@ -24,6 +27,7 @@ from tests.deep_check.training.test_trainer import TEST, TRAINING
 from tests.deep_check.two_layer.test_training import RECIPE as TWO_LAYER
 from tests.helpers import assert_close
 from theory_sim.errors import InputError
+from theory_sim.intervals import wilson
 
 STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 400)
 
@@ -216,6 +220,29 @@ def test_whole_runs_are_judged_and_drawn(runs: Path, tmp_path: Path) -> None:
         shown = [one for one in finding.measured if one.name.startswith("τ of FGM at the start")]
         first = next(row for row in table if (row["attack"], row["cutoff"]) == ("fgm", f"{float(CUTOFF)}"))
         assert shown[0].value == float(first["mean"])
+
+
+def test_other_readings_stand_beside(runs: Path, tmp_path: Path) -> None:
+    """Rise, slope and what the network sees right, of each reading whose observations lie beside the network's."""
+    run = tmp_path / "run"
+    shutil.copytree(runs / "two_layer", run)
+    context = Context(tmp_path / "no data are needed", tmp_path, weights={"two_layer": run / WEIGHTS})
+    experiment = EXPERIMENTS["fig11"]
+    alone, before = fig11.run(context), Kept(context, {}, ("two_layer",)).identity(experiment)
+    assert not [one for one in alone.effects if one.choice == "reading of the network"]
+    rising = rows(0.2)
+    write_rows(run / "observed-sigmoid.csv", rising)
+    other = fig11.run(context)
+    found = [one for one in other.effects if one.choice == "reading of the network"]
+    assert {one.value for one in found} == {fig11.READINGS["sigmoid"]}
+    assert tuple(one.measured for one in found[:4]) == directions(curves(rising))
+    seen = found[4].measured
+    assert (seen.value, seen.n, seen.low, seen.high) == (0.5, 100, *wilson(50, 100))
+    assert (other.verdict, other.measured) == (alone.verdict, alone.measured)  # of the network itself
+    assert Kept(context, {}, ("two_layer",)).identity(experiment) != before
+    (run / "observed-linear.csv").write_text("step\n1\n")
+    with pytest.raises(InputError, match=r"observed-linear\.csv: allowed are the columns"):
+        fig11.run(context)
 
 
 def test_weights_without_observations(runs: Path, tmp_path: Path) -> None:
