@@ -15,8 +15,6 @@ from scipy import stats
 from deep_check.experiments import along_training, fig2, fig11
 from deep_check.experiments.along_training import CUTOFF, Curve, curves, directions
 from deep_check.experiments.context import Context, MissingError
-from deep_check.experiments.kept import Kept
-from deep_check.experiments.registry import EXPERIMENTS
 from deep_check.experiments.results import NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from deep_check.models import shipped
 from deep_check.spectra import area_share
@@ -227,10 +225,9 @@ def test_other_readings_stand_beside(runs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs / "two_layer", run)
     context = Context(tmp_path / "no data are needed", tmp_path, weights={"two_layer": run / WEIGHTS})
-    experiment = EXPERIMENTS["fig11"]
-    alone, before = fig11.run(context), Kept(context, {}, ("two_layer",)).identity(experiment)
+    alone = fig11.run(context)
     assert not [one for one in alone.effects if one.choice == "reading of the network"]
-    rising = rows(0.2)
+    rising = rows(0.2, attacks=("images", "fgm", "pgd"))
     write_rows(run / "observed-sigmoid.csv", rising)
     other = fig11.run(context)
     found = [one for one in other.effects if one.choice == "reading of the network"]
@@ -239,7 +236,9 @@ def test_other_readings_stand_beside(runs: Path, tmp_path: Path) -> None:
     seen = found[4].measured
     assert (seen.value, seen.n, seen.low, seen.high) == (0.5, 100, *wilson(50, 100))
     assert (other.verdict, other.measured) == (alone.verdict, alone.measured)  # of the network itself
-    assert Kept(context, {}, ("two_layer",)).identity(experiment) != before
+    assert other.conclusion.endswith("Of 1 other readings of the network 1 rise.")
+    write_rows(run / "observed-faster.csv", rows(-0.2))
+    assert fig11.run(context).conclusion.endswith("Of 2 other readings of the network 1 rise, not: rate 0.3.")
     (run / "observed-linear.csv").write_text("step\n1\n")
     with pytest.raises(InputError, match=r"observed-linear\.csv: allowed are the columns"):
         fig11.run(context)

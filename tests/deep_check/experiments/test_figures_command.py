@@ -197,6 +197,10 @@ def test_other_observations_or_another_device_are_measured_again(tmp_path: Path)
     assert kept().find(experiment) is None
     assert kept().measure(experiment, lambda: experiment.run(context)).verdict == NOT_REPRODUCED
     assert kept().find(experiment) is not None
+    write_rows(tmp_path / "observed-linear.csv", rows(0.2))  # of another reading
+    assert kept().find(experiment) is None
+    kept().measure(experiment, lambda: experiment.run(context))
+    assert kept().find(experiment) is not None
     context.device = "cuda"
     assert kept().find(experiment) is None
     observed.unlink()
