@@ -29,7 +29,8 @@ def draw(document: dict[str, Any], folder: Path) -> Path:
     with rc_context(STYLE):
         height = 0.19 * max(len(kernels), len(whole), 20) + 1
         figure = new_figure(14.5, height + 4.5)
-        above, below = figure.subfigures(2, 1, height_ratios=[height, 4.2])  # long names narrow the upper panels only
+        grid = figure.add_gridspec(2, 1, height_ratios=[height, 4.2])
+        above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])  # long names narrow only their own
         panels = above.subplots(1, 2)
         _ratios(panels[0], whole, "Whole jobs")
         _ratios(panels[1], kernels, "Operations of ResNet-32")
