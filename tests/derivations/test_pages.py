@@ -23,7 +23,6 @@ from theory_sim.derivations.symbols import (
     X,
     cl,
     drives,
-    gh,
     ght,
     k,
     kc,
@@ -55,15 +54,6 @@ from theory_sim.derivations.symbols import (
 def test_how_expressions_are_written(expression: object, text: str, latex: str) -> None:
     assert writing.text(expression) == text  # type: ignore[arg-type]
     assert writing.latex(expression) == latex  # type: ignore[arg-type]
-
-
-def test_mathml_of_a_symbol_with_everything() -> None:
-    found = writing.mathml(ght[t, k])
-    assert '<mover accent="true"><mi>g</mi><mo>^</mo></mover>' in found
-    assert "<mo>(</mo><mi>t</mi><mo>)</mo>" in found
-    assert found.startswith('<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">')
-    assert "display" not in writing.mathml(gh[k], display=False)
-    assert "<mtext>no condition</mtext>" in writing.mathml(S.true)
 
 
 def test_every_symbol_has_a_look_and_a_meaning() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from html import escape
 from textwrap import wrap
 
-from sympy import Rel
+from sympy import Basic, Rel
 
 from theory_sim.derivations.derivation import Comparison, Derivation
 from theory_sim.derivations.errata import Erratum
 from theory_sim.derivations.symbols import MEANING, NAMES
 from theory_sim.derivations.verification import Verification
-from theory_sim.derivations.writing import latex, latex_name, mathml, mathml_name, text, text_name
+from theory_sim.derivations.writing import latex, latex_name, text, text_name
+from theory_sim.mathml import to_mathml
 
 WIDTH = 110
 INDENT = " " * 6
@@ -121,7 +122,7 @@ STYLE = """
 .derivation .comparison { border-left: 4px solid #56B4E9; padding: .2em 1em; margin: 1em 0 }
 .derivation .comparison.differs { border-color: #D55E00 }
 .derivation math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "DejaVu Math TeX Gyre", math }
-.derivation math[display=block] { overflow-x: auto; overflow-y: hidden; margin: .3em 0 }
+.derivation .formula { overflow-x: auto; margin: .3em 0 }
 .derivation dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; align-items: baseline }
 .derivation dt { font-weight: 600 }
 .derivation dd { margin: 0; min-width: 0 }
@@ -136,10 +137,10 @@ def as_html(derivation: Derivation, verification: Verification | None = None) ->
         order = f" <span class='order'>up to terms of order {line.order}</span>" if line.order is not None else ""
         anchor = f"{derivation.id}-line-{line.number}"
         words = f"<span class='operation'>{escape(line.operation_name)}</span>{note}{order}"
-        items.append(f'<li id="{anchor}" value="{line.number}">{words}{mathml(line.expression)}</li>')
+        items.append(f'<li id="{anchor}" value="{line.number}">{words}{_formula(line.expression)}</li>')
     blocks = "".join(_comparison_html(c) for c in derivation.comparisons)
     names = "; ".join(
-        f"{'<math>' + mathml_name(NAMES[n]) + '</math>'} {escape(MEANING[n])}" for n in symbols_of(derivation)
+        f"{''.join(to_mathml(latex_name(NAMES[n])))} {escape(MEANING[n])}" for n in symbols_of(derivation)
     )
     checked = "" if verification is None else f"<p class='checked'>Checked: {escape(verification.summary)}.</p>"
     return (
@@ -149,13 +150,18 @@ def as_html(derivation: Derivation, verification: Verification | None = None) ->
     )
 
 
+def _formula(e: Basic) -> str:
+    """MathML whose lines may end between terms."""
+    return f'<div class="formula">{"".join(to_mathml(latex(e)))}</div>'
+
+
 def _comparison_html(c: Comparison) -> str:
     case = f", {c.case}" if c.case else ""
     look = "comparison" if c.agrees else "comparison differs"
     rows = [
-        ("printed", mathml(c.printed)),
-        (f"follows ({c.line})", mathml(c.derived)),
-        ("difference", mathml(c.difference)),
+        ("printed", _formula(c.printed)),
+        (f"follows ({c.line})", _formula(c.derived)),
+        ("difference", _formula(c.difference)),
     ]
     if not c.agrees:
         rows += [("consequence", escape(c.consequence)), ("still true", escape(c.stays))]
@@ -197,7 +203,7 @@ def errata_html(found: list[Erratum]) -> str:
     for e in found:
         case = f", {e.case}" if e.case else ""
         rows = [
-            ("printed", mathml(e.printed)), ("follows", mathml(e.derived)), ("difference", mathml(e.difference)),
+            ("printed", _formula(e.printed)), ("follows", _formula(e.derived)), ("difference", _formula(e.difference)),
             ("effect", escape(e.effect.words)), ("consequence", escape(e.consequence)), ("still true", escape(e.stays)),
         ]  # fmt: skip
         listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)

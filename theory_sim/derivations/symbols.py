@@ -305,10 +305,10 @@ nearer = scalar("nearer", Name("d"), "‖v−(p+h(z−p))‖² − ‖v−p‖²
 
 # Wide networks
 v_w = scalar("v_w", "v", "variance of one inner weight", positive=True)
-s_var = scalar("s_var", Name("s", sup="2"), "variance of a preactivation, v‖x‖²", positive=True)
+s_var = scalar("s_var", "V", "variance of a preactivation, v‖x‖²", positive=True)
 ss = scalar("ss", "s", "preactivation of one random unit")
 density = scalar("density", "p(s)", "Gaussian density of s", positive=True)
-density1 = scalar("density1", Name("p", sup="′(s)"), "its derivative")
+density1 = scalar("density1", "p′(s)", "its derivative")
 mean_hs = scalar("mean_hs", "E[h s]", "mean of h(s) s, h = σ′σ″")
 mean_dh = scalar("mean_dh", "E[h′]", "mean of h′(s)")
 mean_hw = family("mean_hw", Name("E[h w]"), "mean of h(s) w")

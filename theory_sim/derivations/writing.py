@@ -1,18 +1,14 @@
-"""Expressions of the derivations as plain text, LaTeX and MathML, by the names in `symbols`."""
+"""Expressions of the derivations as plain text and LaTeX, by the names in `symbols`."""
 
 # ruff: noqa: N802, N815 - SymPy names a printer's methods after its classes
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from html import escape, unescape
 from typing import Any
-from xml.dom import minidom
 
 from sympy import Basic, S
 from sympy.printing.latex import LatexPrinter
-from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.str import StrPrinter
 
 from theory_sim.derivations.symbols import FUNCTIONS, NAMES, STEPPED, Name
@@ -179,79 +175,3 @@ def latex(e: Basic) -> str:
     if e == S.false:
         return rf"\text{{{NEVER}}}"
     return str(_Latex({"imaginary_unit": "i"}).doprint(e))
-
-
-# MathML ---------------------------------------------------------------------------------------------------------------
-
-
-def _letters(letters: str) -> str:
-    return f"<mi>{escape(letters)}</mi>" if letters else ""
-
-
-def mathml_name(name: Name, step: str = "", sub: str = "") -> str:
-    """A name in MathML; `step` and `sub` are MathML already."""
-    base = _letters(name.base)
-    if name.accent:
-        mark = "^" if name.accent == "hat" else "~"
-        base = f'<mover accent="true">{base}<mo>{mark}</mo></mover>'
-    up = _letters(name.sup)
-    if name.sup and set(name.sup) <= set("′″"):
-        base, up = f'<mrow>{base}<mo lspace="0" rspace="0">{name.sup}</mo></mrow>', ""
-    if step:
-        up += f"<mo>(</mo>{step}<mo>)</mo>"
-    downs = [part for part in (_letters(name.sub), sub) if part]
-    down = "<mo>,</mo>".join(downs)
-    if up and down:
-        return f"<msubsup>{base}<mrow>{down}</mrow><mrow>{up}</mrow></msubsup>"
-    if up:
-        return f"<msup>{base}<mrow>{up}</mrow></msup>"
-    return f"<msub>{base}<mrow>{down}</mrow></msub>" if down else base
-
-
-def _characters(markup: str) -> str:
-    """Entities that XML does not know as characters, a true minus, and plain letters for e and i."""
-    known = {"&ExponentialE;": "e", "&ImaginaryI;": "i", "<mo>-</mo>": "<mo>\u2212</mo>"}
-    known |= {"<mo><</mo>": "<mo>&lt;</mo>", "<mo>></mo>": "<mo>&gt;</mo>"}
-    for entity, character in known.items():
-        markup = markup.replace(entity, character)
-    return re.sub(r"&(?!lt;|gt;|amp;|quot;|#)\w+;", lambda found: unescape(found.group()), markup)
-
-
-class _MathML(MathMLPresentationPrinter):
-    """SymPy's presentation MathML with our names."""
-
-    def _element(self, markup: str) -> Any:
-        known = _characters(markup)
-        return self.dom.importNode(minidom.parseString(known).documentElement, True)
-
-    def _print_Symbol(self, sym: Any, style: str = "plain") -> Any:
-        return self._element(mathml_name(_name(sym.name)))
-
-    _print_Dummy = _print_Symbol
-
-    def _print_Indexed(self, e: Any) -> Any:
-        label = str(e.base.label)
-        indices = [self._print(i).toxml() for i in e.indices]
-        step = indices.pop(0) if label in STEPPED else ""
-        return self._element(mathml_name(_name(label), step, "<mo>,</mo>".join(indices)))
-
-    def _print_conjugate(self, expr: Any) -> Any:
-        inside = self._print(expr.args[0]).toxml()  # not SymPy's menclose: browsers know MathML Core, which has none
-        return self._element(f'<mover accent="true"><mrow>{inside}</mrow><mo>¯</mo></mover>')
-
-    def _print_Function(self, e: Any) -> Any:
-        if e.func not in FUNCTIONS:
-            return super()._print_Function(e)
-        inside = self._print(e.args[0]).toxml()
-        name = mathml_name(FUNCTIONS[e.func])
-        return self._element(f"<mrow>{name}<mo>(</mo>{inside}<mo>)</mo></mrow>")
-
-
-def mathml(e: Basic, *, display: bool = True) -> str:
-    """A `<math>` element that browsers typeset without any script."""
-    if e in (S.true, S.false):
-        body = f"<mtext>{NOTHING_ASKED if e == S.true else NEVER}</mtext>"
-    else:
-        body = _characters(_MathML().doprint(e))
-    style = ' display="block"' if display else ""
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML"{style}>{body}</math>'

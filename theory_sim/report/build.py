@@ -117,10 +117,9 @@ def evidence_words(row: dict[str, Any], version: str) -> str:
 def gather_derivations(
     identifiers: Sequence[str], check: bool, tell: Any = lambda *_: None
 ) -> tuple[dict[str, Any], list[str]]:
-    """HTML, statement in MathML and number of lines by id; and those that do not hold, in words."""
+    """HTML and number of lines by id; and those that do not hold, in words."""
     from theory_sim.derivations import derive, pages
     from theory_sim.derivations.verification import verify
-    from theory_sim.derivations.writing import mathml
 
     found, failed = {}, []
     for i, identifier in enumerate(identifiers):
@@ -129,11 +128,9 @@ def gather_derivations(
         verification = verify(derivation) if check else None
         if verification is not None and not verification.holds:
             failed.append(f"{identifier}: {verification.summary}")
-        printed = {mathml(c.printed): None for c in derivation.comparisons if str(c.printed) != "True"}
         found[identifier] = {
             "title": derivation.title,
             "html": pages.as_html(derivation, verification),
-            "statement": list(printed),
             "lines": len(derivation.lines),
             "differ": sum(not c.agrees for c in derivation.comparisons),
             "checked": None if verification is None else verification.summary,
