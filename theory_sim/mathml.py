@@ -10,7 +10,7 @@ from latex2mathml.converter import convert
 
 XMLNS = ' xmlns="http://www.w3.org/1998/Math/MathML"'  # HTML needs no namespace, and ElementTree writes it as a prefix
 PRIMES = frozenset("′″‴")
-DASH, BAR = '<mo accent="true">―</mo>', '<mo stretchy="true">¯</mo>'  # only the latter grows to what is below it
+DASH, BAR = '<mo accent="true">&#x02015;</mo>', '<mo stretchy="true">¯</mo>'  # only the latter grows to what is below it
 OPENING, CLOSING, BARS = "([{", ")]}", "|‖"
 RELATIONS, SUMS = frozenset("=<>≤≥≈"), frozenset("+−")
 
