@@ -10,17 +10,20 @@ from latex2mathml.converter import convert
 
 XMLNS = ' xmlns="http://www.w3.org/1998/Math/MathML"'  # HTML needs no namespace, and ElementTree writes it as a prefix
 PRIMES = frozenset("′″‴")
-DASH, BAR = '<mo accent="true">&#x02015;</mo>', '<mo stretchy="true">¯</mo>'  # only the latter grows to what is below it
+BAR = "―"  # what the converter puts above a conjugate
+OVERLINE = "border-top: .06em solid; padding-top: .12em"
 OPENING, CLOSING, BARS = "([{", ")]}", "|‖"
 RELATIONS, SUMS = frozenset("=<>≤≥≈"), frozenset("+−")
 
 
 def to_mathml(latex: str) -> list[str]:
     """`<math>` elements, one a piece that must not be broken; fractions and sums as large as in a display."""
-    math = ElementTree.fromstring(convert(" ".join(latex.split())).replace(XMLNS, "").replace(DASH, BAR))
+    math = ElementTree.fromstring(convert(" ".join(latex.split())).replace(XMLNS, ""))
     for element in list(math.iter()):
         if element.tag in ("msup", "msubsup") and set(element[-1].text or "-") <= PRIMES:
             _lower_prime(element)
+        if element.tag == "mover" and element[-1].text == BAR:
+            _draw_bar(element)
         if element.tag == "mo" and element.text == "|":
             element.set("lspace", "0")
             element.set("rspace", "0")
@@ -49,6 +52,13 @@ def _pieces(children: list[Element]) -> Iterator[list[Element]]:
             depth += (mark in OPENING) - (mark in CLOSING)
             bars += mark in BARS
     yield piece
+
+
+def _draw_bar(element: Element) -> None:
+    """Fonts without an OpenType MATH table have no bar that grows to the width of what is below it."""
+    element.tag = "mrow"
+    element.set("style", OVERLINE)
+    element.remove(element[-1])
 
 
 def _lower_prime(element: Element) -> None:
