@@ -16,6 +16,7 @@ from deep_check import models
 from deep_check.attacks import Attack
 from deep_check.cli import main
 from deep_check.experiments import fig6
+from deep_check.experiments.fig6_picture import Panel, draw, panels_of
 from deep_check.experiments.options import number, numbers, words
 from deep_check.resnet import ResNet
 from tests.deep_check.experiments.accuracies import small_files
@@ -36,6 +37,41 @@ def command(files: tuple[Path, Path], out: Path, *more: str) -> list[str]:
 
 def table(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "fig6.csv").read_text().splitlines()))
+
+
+def drawn_rows() -> list[dict[str, str]]:
+    """As of `fig6.measure`, with levels without a filter at both ends of the accuracy axis."""
+    shares = {("", "none"): 1.0, ("", "blind"): 0.0, ("4", "none"): 0.4, ("12", "none"): 0.8, ("4", "blind"): 0.3,
+              ("12", "blind"): 0.5}  # fmt: skip
+    return [
+        {"cutoff": cutoff, "attacker": attacker, "norm": "" if attacker == "none" else "linf",
+         "mask": "disc" if cutoff else "", "accuracy": str(share), "n": "40", "low": str(max(0, share - 0.1)),
+         "high": str(min(1, share + 0.1))}
+        for (cutoff, attacker), share in shares.items()
+    ]  # fmt: skip
+
+
+def test_the_papers_numbers_are_drawn_in_its_own_setting_alone() -> None:
+    rows = [row | {"mask": mask} for row in drawn_rows() for mask in ("disc", "square")]
+    found = {(p.norm, p.mask): p.paper for p in panels_of(rows, {"linf": "8/255", "l2": "0.5"})}
+    assert found == {("linf", "disc"): True, ("l2", "disc"): False, ("linf", "square"): False, ("l2", "square"): False}
+    assert not any(panel.paper for panel in panels_of(rows, {"linf": "4/255"}))
+
+
+def test_the_picture_says_what_its_bands_lines_and_crosses_are() -> None:
+    panels = [Panel("one", drawn_rows(), "linf", "disc"), Panel("two", drawn_rows(), "linf", "disc", paper=False)]
+    figure = draw(panels, "title")
+    figure.canvas.draw()
+    words = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    for part in ("95 % interval", "no filter", "the paper's network"):
+        assert part in words, part
+    colours = {line.get_color() for line in figure.axes[0].lines if line.get_marker() == "x"}
+    assert len(colours) == 2  # clean and attacked can be told apart
+    assert not any(line.get_marker() == "x" for line in figure.axes[1].lines)
+    labels = [text for text in figure.axes[0].texts if text.get_text().startswith("no filter")]
+    assert sorted(text.get_text() for text in labels) == ["no filter\n0.0%", "no filter\n100.0%"]
+    right = figure.axes[0].get_window_extent().x1
+    assert all(text.get_window_extent().x0 > right for text in labels)  # neither on curves nor on the title
 
 
 def test_rows_are_those_asked_for(files: tuple[Path, Path], tmp_path: Path) -> None:
