@@ -32,6 +32,7 @@ from theory_sim.intervals import wilson
 
 Line = dict[str, str]
 MISSED = 0.02  # of the images may be lost to attackers who know less, and to no gradient of the defended network
+LITTLE = 0.05  # of the images: where the interval of the gain reaches further, "no defence" would say too much
 MASKED = 0.05  # of the images may have no gradient at all
 SYSTEMS = {
     BARE: "the network, no filter",
@@ -124,7 +125,11 @@ def summarise(rows: Sequence[Line], radii: dict[str, str], outcome: Outcome) -> 
     gains = {norm: _difference(cases[norm, DEFENDED]["all"], cases[norm, BARE]["all"]) for norm in NORMS}
     checks = tuple(check for norm in NORMS for check in _checks(rows, norm)) + _zero_gradients(rows)
     sound = outcome.sound and all(check.passed for check in checks)
-    verdict = _verdict(gains) if sound else "No conclusion: the attack is not good enough to say what stands"
+    verdict = (
+        _verdict(gains, cases[NORMS[0], DEFENDED]["all"].n)
+        if sound
+        else "No conclusion: the attack is not good enough to say what stands"
+    )
     sentences = _sentences(rows, cases, gains, radii) if sound else _why_not(outcome, checks)
     return Summary(cases, checks, gains, sound, verdict, tuple(sentences))
 
@@ -215,14 +220,32 @@ def _curve(rows: Sequence[Line], system: str, attacker: str, norm: str) -> list[
     return sorted(found, key=lambda row: float(row["radius"]))
 
 
-def _verdict(gains: dict[str, tuple[float, float, float]]) -> str:
+def _verdict(gains: dict[str, tuple[float, float, float]], n: int) -> str:
+    """One sentence with the number of images and the gains' 95 % intervals: what it rests on is read with it."""
+
+    def said(norms: Sequence[str]) -> str:
+        return " and ".join(f"{_points(gains[norm])} in {NORM_NAMES[norm]}" for norm in norms)
+
     better = [norm for norm, (_, low, _) in gains.items() if low > 0]
+    others = [norm for norm in gains if norm not in better]
+    basis = f"({n:,} images, 95 % intervals)"
     if not better:
-        return "The filter is no defence: whoever knows it leaves no more images standing than without it"
-    gained = " and ".join(f"{100 * gains[norm][0]:.1f} points in {NORM_NAMES[norm]}" for norm in better)
-    if len(better) == len(gains):
-        return f"The filter protects some images even from whoever knows it: {gained}"
-    return f"The filter protects some images from whoever knows it, {gained}, and none elsewhere"
+        gained = f"against whoever knows it, it adds {said(others)} to the images that stand {basis}"
+        if max(high for _, _, high in gains.values()) <= LITTLE:
+            return f"The filter is no defence: {gained}"
+        return f"No defence by the filter is seen, and {n:,} images are too few to rule one out: {gained}"
+    if not others:
+        return f"The filter protects some images even from whoever knows it: {said(better)} {basis}"
+    return (
+        f"The filter protects some images from whoever knows it: {said(better)}; elsewhere no gain is seen: "
+        f"{said(others)} {basis}"
+    )
+
+
+def _points(gain: tuple[float, float, float]) -> str:
+    """Such as: 28.0 points [18.5, 37.7]."""
+    value, low, high = (round(100 * share, 1) + 0.0 for share in gain)  # + 0.0: no minus before a zero
+    return f"{value:.1f} points [{low:.1f}, {high:.1f}]"
 
 
 def _why_not(outcome: Outcome, checks: Sequence[Check]) -> list[str]:
@@ -257,14 +280,13 @@ def _of_norm(
 ) -> str:
     here, bare = cases[norm, DEFENDED], cases[norm, BARE]
     blind, worst = here["blind"], here["all"]
-    gap, low, high = gains[norm]
     words = (
         f"{NORM_NAMES[norm]}, radius {radii[norm]}: {blind.words} stand against who does not know the filter, "
         f"{worst.words} against all attacks together, and {bare['all'].words} without a filter."
     )
-    if low > 0:
-        return f"{words} The filter adds {100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}]."
-    words += " The filter adds nothing that this evaluation can see."
+    if gains[norm][1] > 0:
+        return f"{words} The filter adds {_points(gains[norm])}."
+    words += f" The filter adds nothing that {worst.n:,} images can show: {_points(gains[norm])}."
     if not blind.count:
         return words
     return f"{words} {percent(1 - worst.count / blind.count)} of what the blind attacker leaves is no protection."

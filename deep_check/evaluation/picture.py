@@ -8,16 +8,18 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from deep_check.attacks import NORM_NAMES
 from deep_check.evaluation.conclusion import KINDS, Summary, radius_in_words
+from deep_check.evaluation.measure import BLIND_TO
 from deep_check.evaluation.plan import AWARE, BARE, BLIND, DEFENDED, NORMS, ROBUST, ROBUST_DEFENDED
 from theory_sim.picture_style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, STYLE, new_figure
 
 LOOKS: Any = {  # colour, dashes, marker, words
     (BARE, AWARE): (BLUE, ":", "o", "no filter"),
     (DEFENDED, BLIND): (GREEN, "--", "s", "filter, attacker blind to it"),
-    (DEFENDED, AWARE): (RED, "-", "^", "filter (above: attacker knows it)"),
+    (DEFENDED, AWARE): (RED, "-", "^", "filter (upper panels: attacker knows it)"),
     (ROBUST, AWARE): (ORANGE, "-.", "D", "adversarially trained"),
     (ROBUST_DEFENDED, AWARE): (PURPLE, "-", "v", "adversarially trained, filter"),
 }
@@ -47,14 +49,16 @@ def draw(
         for norm, above, below in zip(norms, *panels, strict=True):
             _curves(above, rows, norm, radii[norm], dark)
             _dots(below, summary, norm, dark)
-            above.set_title(f"{NORM_NAMES[norm]}: accuracy against the attacker's budget")
+            n = max((int(row["n"]) for row in rows if row["part"] == "budget" and row["norm"] == norm), default=0)
+            above.set_title(f"{NORM_NAMES[norm]}: accuracy against the budget, {n:,} images")
             radius = radius_in_words(norm, radii[norm])
             below.set_title(f"{NORM_NAMES[norm]}, radius {radius}: what stands against each attack")
         panels[0][0].set_ylabel("accuracy")
         there = {system for norm, system in summary.cases if norm in norms}
         marks = [Line2D([], [], color=_colour(colour, dark), linestyle=dashes, marker=marker, markersize=4, label=words)
                  for (system, _), (colour, dashes, marker, words) in LOOKS.items() if system in there]  # fmt: skip
-        figure.legend(handles=marks, loc="outside lower left", ncols=3 if len(norms) > 1 else 2)
+        shaded = Patch(color="#888888", alpha=0.3, linewidth=0, label="shaded: 95 % interval")
+        figure.legend(handles=[*marks, shaded], loc="outside lower left", ncols=3 if len(norms) > 1 else 2)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
@@ -79,12 +83,15 @@ def _curves(panel: Any, rows: Sequence[dict[str, str]], norm: str, radius: float
         panel.plot(budgets, values, color=colour, linestyle=dashes, marker=marker, markersize=4)
     where = radius * (255 if norm == "linf" else 1)
     panel.axvline(where, color="#888888", linewidth=0.8)
-    panel.annotate("radius below", (where, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
+    panel.annotate("radius of the\nlower panel", (where, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
                    textcoords="offset points", va="top", fontsize=7, color="#888888")  # fmt: skip
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     unit = "1/255 of the pixel range" if norm == "linf" else "pixel ranges, root of the sum of squares"
-    panel.set_xlabel(f"radius ({unit})")
+    panel.set_xlabel(
+        f"radius ({unit})\na curve ends where no image stands;\n"
+        f"the blind attacker's at {BLIND_TO} × the marked radius or later"
+    )
     panel.set_ylim(-0.02, 1.02)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panel.grid(axis="y", linewidth=0.4, alpha=0.4)

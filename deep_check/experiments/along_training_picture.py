@@ -28,7 +28,7 @@ def draw(observed: Curves, title: str, predicted: Curves | None = None) -> Figur
     curves and would cover them all, so its range is told in the legend.
     """
     with rc_context(STYLE):
-        figure = new_figure(10.2, 4.7)
+        figure = new_figure(10.2, 4.7 if predicted is None else 5.2)  # its legend has a line more
         for panel, attack in zip(figure.subplots(1, 2, sharey=True), ATTACKS, strict=True):
             _panel(panel, observed, predicted, attack)
             panel.set(title=PANELS[attack], xlabel="training step (0: before the first update)")

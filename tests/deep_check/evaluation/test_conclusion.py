@@ -55,7 +55,9 @@ def evaluation(
 def test_a_filter_that_only_ignorance_keeps_up() -> None:
     summary = summarise(evaluation(), RADII, SOUND)
     assert summary.sound
-    assert summary.verdict.startswith("The filter is no defence")
+    assert summary.verdict.startswith("No defence by the filter is seen, and 100 images are too few to rule one out")
+    assert "1.0 points [-3.7, 6.1] in ℓ∞ and" in summary.verdict
+    assert summary.verdict.endswith("(100 images, 95 % intervals)")
     words = " ".join(summary.sentences)
     for part in (
         "from 93.0 % [86.3 %, 96.6 %] to 80.0 % [71.1 %, 86.7 %]", "50.0 % [40.4 %, 59.6 %] stand against who does not",
@@ -71,14 +73,17 @@ def test_a_filter_that_only_ignorance_keeps_up() -> None:
 
 def test_a_filter_that_not_even_ignorance_keeps_up() -> None:
     summary = summarise(evaluation(blind=0, aware=0), RADII, SOUND)
-    assert "adds nothing that this evaluation can see" in summary.sentences[1]
+    assert "adds nothing that 100 images can show: -1.0 points [" in summary.sentences[1]
+    assert summary.verdict.startswith("The filter is no defence: against whoever knows it, it adds -1.0 points [")
     assert "no protection" not in summary.sentences[1]
 
 
 def test_a_filter_that_protects() -> None:
     summary = summarise(evaluation(blind=55, aware=30, bare=2, one=40), RADII, SOUND)
     assert summary.sound
-    assert "protects some images even from whoever knows it: 28.0 points in ℓ∞ and 28.0 points in ℓ₂" in summary.verdict
+    words = "protects some images even from whoever knows it: 28.0 points [18.5, 37.7] in ℓ∞ and 28.0 points ["
+    assert words in summary.verdict
+    assert summary.verdict.endswith("in ℓ₂ (100 images, 95 % intervals)")
     assert "The filter adds 28.0 points [" in summary.sentences[1]
     assert "no protection" not in " ".join(summary.sentences)
 
