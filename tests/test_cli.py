@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 
 import theory_sim
 from theory_sim.cli import main
+from theory_sim.command_line import _interrupt
 
 SMALL = ["--set", "dim=33", "--set", "width=8", "--set", "cutoff=4", "--set", "n_steps=20"]
 
@@ -308,3 +310,24 @@ def test_as_a_module(tmp_path: Path) -> None:
     assert "The explicit run" in good.stdout
     bad = call("simulate", "--set", "width=0")
     assert (bad.returncode, bad.stdout, bad.stderr) == (2, "", "error: width = 0: allowed is >= 1\n")
+
+
+def test_an_interrupt_within_llvm_comes_a_moment_later() -> None:
+    """Raised there it would be printed and forgotten: LLVM calls back while it loads kernels."""
+    called = "def call(interrupt):\n    interrupt(2, sys._getframe())\n    return 'went on'\n"
+
+    def go_on(file: str) -> None:
+        names: dict[str, Any] = {"sys": sys}
+        exec(compile(called, file, "exec"), names)
+        went_on.append(names["call"](_interrupt))
+        end = time.monotonic() + 10
+        while time.monotonic() < end:  # Python code, as a command's
+            pass
+
+    went_on: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        go_on("/x/somewhere/else.py")
+    assert went_on == []
+    with pytest.raises(KeyboardInterrupt):
+        go_on("/x/llvmlite/binding/executionengine.py")
+    assert went_on == ["went on"]

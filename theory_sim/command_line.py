@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import typer
 
 from theory_sim.errors import InputError
 
+LATER_S = 0.05
 OK, WRONG, INTERRUPTED, UNREAD = 0, 2, 130, 141
 
 
@@ -24,6 +28,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         _print_any_name(stream)
+    interruptible()
     try:
         code = app(args=arguments or ["--help"], standalone_mode=False)
         sys.stdout.flush()
@@ -47,6 +52,28 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:  # some versions of Typer turn Ctrl-C into this code, others raise
         typer.echo("interrupted", err=True)
     return code if isinstance(code, int) else OK
+
+
+def interruptible() -> None:
+    """Let Ctrl-C through where it would be lost: in the main thread, unless somebody has a handler of his own.
+
+    An exception raised while LLVM calls Python back is printed and forgotten, so that one is raised a moment later.
+    """
+    if (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+    ):
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    within = frame
+    while within is not None:
+        if "llvmlite" in within.f_code.co_filename:
+            threading.Timer(LATER_S, signal.raise_signal, (number,)).start()
+            return
+        within = within.f_back
+    raise KeyboardInterrupt
 
 
 def _refuse(message: str) -> int:

@@ -31,10 +31,15 @@ def train(
     Interrupted, the same command goes on to the same bits. Recipes that come along: adversarial, mse, normal,
     two-layer, and for a GPU adversarial-pgd, normal-adam.
     """
+    import time
+
     from deep_check.checks import check_precision, choose_device
     from deep_check.data import find_data
+    from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
+    from deep_check.training.card import CARD
+    from deep_check.training.observation import OBSERVED, PREDICTED
     from deep_check.training.recipe import Recipe, read_recipe
-    from deep_check.training.trainer import WEIGHTS, Progress, train
+    from deep_check.training.trainer import LOG, PICTURES, RECIPE, WEIGHTS, Progress, train
     from theory_sim.errors import InputError
     from theory_sim.inputs.cifar10 import BATCHES, load_cifar10
     from theory_sim.progress import Progress as Shown
@@ -62,7 +67,14 @@ def train(
             if not quiet:
                 shown.note(describe(row))
 
+        begun = time.monotonic()
         row = train(recipe, training, test, out, report, epoch_done, place, precision)
+    asked = {"recipe": recipe.as_dict(), "hold_out": hold_out, "precision": precision, "partial": partial}
+    write_manifest(
+        out, "train", asked, seed=recipe.seed, data=data_facts(training.images, training.labels, training.notes),
+        weights={"trained": weights_facts(out / WEIGHTS)}, device=place, seconds=time.monotonic() - begun,
+        files=[name for name in (WEIGHTS, CARD, LOG, RECIPE, *PICTURES, OBSERVED, PREDICTED) if (out / name).is_file()],
+    )  # fmt: skip
     typer.echo(f"{out / WEIGHTS}: {describe(row)}")
 
 

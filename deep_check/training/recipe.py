@@ -134,6 +134,8 @@ def read_recipe(path: Path | None = None, settings: Sequence[str] = ()) -> Recip
     """
     if path is not None and str(path) in known_recipes() and not path.exists():
         path = RECIPES / f"{path}.toml"
+    if path is not None:
+        require(path.exists(), f"no recipe {path}: allowed are {', '.join(known_recipes())}, or a TOML file")
     given = read_toml(path) if path is not None else {}
     for name, text in map(split_setting, settings):
         given[name] = parse_text(text)

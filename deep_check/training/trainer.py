@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.checks import check_precision
+from deep_check.data import digest
 from deep_check.ops.augment_cpu import augment
-from deep_check.training.card import CARD, write_card
+from deep_check.training.card import CARD, title, write_card
+from deep_check.training.checkpoint import NAME as CHECKPOINT
 from deep_check.training.checkpoint import load_checkpoint, save_checkpoint
 from deep_check.training.draws import crops_and_flips, order_of_images, starts
 from deep_check.training.observation import OBSERVED, PREDICTED, is_observed, observe, write_rows
@@ -33,10 +35,13 @@ from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
 from theory_sim.inputs.cifar10 import Cifar10
 from theory_sim.intervals import wilson
+from theory_sim.picture_style import save_figure
 from theory_sim.provenance import provenance
 
 EVERY_S = 60.0  # seconds between checkpoints within an epoch
+FACTS = ("identity", "log", "epoch", "place", "sums")  # of a checkpoint
 WEIGHTS, LOG, RECIPE = "weights.safetensors", "log.csv", "recipe.json"
+PICTURES = ("training.png", "training.pdf")
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,12 @@ def train(
 ) -> dict[str, Any]:
     """Train by the recipe into `folder`, from its checkpoint if it has one; the last row of the log.
 
-    Leaves weights.safetensors, card.md, log.csv, recipe.json, a checkpoint, and observed.csv (predicted.csv) where the
-    recipe observes (predicts). report: called after every step; epoch_done: after every epoch. device: "cpu" or "cuda",
-    precision: of the convolutions there, see `ResNet`. Raises InputError if the folder holds a run of another recipe,
-    device or precision or of other images, if the loss is not finite (the last checkpoint stays), or if the disk
-    refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that was done last.
+    Leaves weights.safetensors, card.md, log.csv, training.png and .pdf, recipe.json, a checkpoint, and observed.csv
+    (predicted.csv) where the recipe observes (predicts). report: called after every step; epoch_done: after every
+    epoch. device: "cpu" or "cuda", precision: of the convolutions there, see `ResNet`. Raises InputError if the folder
+    holds a run of another recipe, device or precision or of other images, if the loss or a weight is not finite (the
+    last checkpoint stays), or if the disk refuses; KeyboardInterrupt after Ctrl-C, with a checkpoint of the step that
+    was done last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     n = len(training.labels)
@@ -81,6 +87,8 @@ def train(
     found = load_checkpoint(folder)
     if found is not None:
         arrays, facts = found
+        missing = [name for name in FACTS if name not in facts]
+        require(not missing, f"checkpoint {folder / CHECKPOINT}: no {', '.join(missing)}: allowed are those of `train`")
         facts["identity"]["recipe"] = {**Recipe().as_dict(), **facts["identity"]["recipe"]}  # keys of today
         facts["identity"].setdefault("run", {"device": "cpu", "precision": "float32"})
         _require_same(identity, facts["identity"], folder)
@@ -92,9 +100,23 @@ def train(
     per_epoch = n // recipe.batch_size  # the images left over come in other epochs
     total = recipe.n_steps(per_epoch)
 
+    def diverged(what: str, step: int) -> InputError:
+        kept = load_checkpoint(folder)
+        last = "no checkpoint was made before"
+        if kept is not None:
+            last = (
+                f"the last good checkpoint, of step {kept[1]['epoch'] * per_epoch + kept[1]['place']}, is in {folder}"
+            )
+        where = f"epoch {(step - 1) // per_epoch + 1}, batch {(step - 1) % per_epoch + 1} of {per_epoch}"
+        return InputError(f"{what} at step {step} ({where}): training stops, {last}; try a smaller learning_rate")
+
     def save() -> None:
+        arrays = steps.arrays()
+        for name, array in arrays.items():  # the loss was that of the weights before the step
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise diverged(f"{name.removeprefix('state.')} is not finite", _steps_done(log, place))
         facts = {"identity": identity, "log": log, "epoch": epoch, "place": place, "sums": sums, "observed": observed}
-        save_checkpoint(folder, steps.arrays(), facts)
+        save_checkpoint(folder, arrays, facts)
         for name, rows in observed.items():
             if rows:
                 write_rows(folder / name, rows)
@@ -121,12 +143,10 @@ def train(
                     start = starts(recipe.seed, epoch, place * recipe.batch_size, images.shape)
                 labels = training.labels[chosen].astype(np.int64)
                 look(done)
-                loss, right = steps.step(images, labels, recipe.learning_rate_at(done, total), start)
+                with np.errstate(all="ignore"):  # what is not finite is said once
+                    loss, right = steps.step(images, labels, recipe.learning_rate_at(done, total), start)
                 if not math.isfinite(loss):
-                    raise InputError(
-                        f"the loss is {loss} at epoch {epoch + 1}, batch {place + 1} of {per_epoch}: "
-                        f"training stops, the checkpoint in {folder} is the last good one; try a smaller learning_rate"
-                    )
+                    raise diverged(f"the loss is {loss}", done + 1)
                 place += 1
                 sums = [sums[0] + loss, sums[1] + right]
                 rate = (place - first_place) * recipe.batch_size / (time.monotonic() - begun)
@@ -160,6 +180,7 @@ def train(
     }  # fmt: skip
     write(folder / WEIGHTS, steps.state(), facts)
     write_card(folder / WEIGHTS, folder / CARD)
+    _draw(folder, log, title(recipe))
     return log[-1]
 
 
@@ -197,13 +218,14 @@ def _unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (images / np.float64(255)).astype(np.float32)
 
 
+def _steps_done(log: list[dict[str, Any]], place: int) -> int:
+    """After the epochs of the log and `place` batches of the next."""
+    return (log[-1]["step"] if log else 0) + place
+
+
 def _fingerprint(data: Cifar10) -> dict[str, Any]:
-    """Enough to notice other images."""
-    return {
-        "n": len(data.labels),
-        "sum": int(data.images.sum(dtype=np.int64)),
-        "labels": int(data.labels.sum(dtype=np.int64)),
-    }
+    """How many images, and a digest of them and their labels."""
+    return {"n": len(data.labels), "digest": digest({"images": data.images, "labels": data.labels})}
 
 
 def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -> None:
@@ -216,6 +238,14 @@ def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -
     require(
         not different, f"{folder} holds another run ({'; '.join(different)}): allowed is the same run, or another --out"
     )
+
+
+def _draw(folder: Path, log: list[dict[str, Any]], words: str) -> None:
+    from deep_check.training.picture import draw
+
+    with replacing([folder / name for name in PICTURES]) as fresh:
+        for path in fresh:
+            save_figure(draw(log, words), path)
 
 
 def _write(path: Path, text: str) -> None:

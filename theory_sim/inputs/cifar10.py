@@ -58,7 +58,7 @@ def load_cifar10(path: Path, batches: Sequence[str] = ("test_batch",), *, partia
             found = f"{name}: {len(labels):,} of {WHOLE:,} images"
             require(
                 partial,
-                f"CIFAR-10 in {path} is not whole ({found}): allowed are official batches, or partial ones by request",
+                f"CIFAR-10 in {path} is not whole ({found}): allowed are official batches, or others with --partial",
             )
             notes.append(found)
         parts.append((images, labels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from deep_check.training.card import CARD
-from deep_check.training.checkpoint import NAME, load_checkpoint
+from deep_check.training.checkpoint import NAME, load_checkpoint, save_checkpoint
 from deep_check.training.recipe import Recipe
 from deep_check.training.steps import Steps
 from deep_check.training.trainer import LOG, WEIGHTS, Progress, accuracy, train
@@ -111,11 +112,41 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
         return (float("nan") if self.n_steps == 8 else loss), right
 
     monkeypatch.setattr(Steps, "step", broken)
-    with pytest.raises(InputError, match=r"loss is nan at epoch 2, batch 2 of 6"):
+    with pytest.raises(InputError, match=r"loss is nan at step 8 \(epoch 2, batch 2 of 6\): .* of step 6, is in"):
         train(RECIPE, TRAINING, TEST, tmp_path)
     found = load_checkpoint(tmp_path)
     assert found is not None
     assert (found[1]["epoch"], found[1]["place"], int(found[0]["n_steps"])) == (1, 0, 6)
+
+
+@pytest.mark.parametrize("stops_at", [4, 1000])
+def test_weights_that_are_not_finite_are_not_kept(tmp_path: Path, stops_at: int) -> None:
+    """The last step's loss is that of the weights before it: whatever is written must be looked at."""
+    recipe = replace(
+        RECIPE, max_steps=stops_at, schedule="constant", learning_rate=1e3, momentum=0.99, weight_decay=0.9
+    )
+    with pytest.raises(InputError, match=r"at step \d+ \(epoch 1, .*no checkpoint was made before") as caught:
+        train(recipe, TRAINING, TEST, tmp_path)
+    assert (
+        ("weight is not finite" in str(caught.value))
+        or ("running_var is not finite" in str(caught.value))
+        or ("the loss is" in str(caught.value))
+    )
+    assert not (tmp_path / WEIGHTS).exists()
+    assert not (tmp_path / NAME).exists()
+
+
+def test_another_programs_checkpoint_is_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"a": np.zeros(2)}, {"log": []})
+    with pytest.raises(InputError, match=r"checkpoint\.npz: no identity, epoch, .*allowed are those of `train`"):
+        train(RECIPE, TRAINING, TEST, tmp_path)
+
+
+def test_other_images_with_the_same_sums_are_other_images(tmp_path: Path, whole: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    turned = Cifar10(TRAINING.images[::-1], TRAINING.labels[::-1])
+    with pytest.raises(InputError, match="digest: "):
+        train(RECIPE, turned, TEST, tmp_path / "run")
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "learning_rate": 3e-3}, {"loss": "mse"}])
