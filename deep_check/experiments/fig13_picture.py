@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from deep_check.attacks import NORM_NAMES
 from deep_check.experiments.concentration import defined
 from deep_check.experiments.fig13 import ALL_CUTOFFS, WORDS, Measurement, Ratios
+from deep_check.experiments.spectrum_axes_picture import mark_cutoff
 from theory_sim.picture_style import BLACK, BLUE, GREY, RED, STYLE, new_figure
 
 LOOKS = {"images": (BLACK, "-"), "adversarial": (RED, "--"), "normal": (BLUE, "-."), "noise": (GREY, ":")}
@@ -33,7 +34,7 @@ def draw(measurement: Measurement, names: str) -> Figure:
         figure = new_figure(11.4, 4.3)
         for panel, (ratios, title) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
             _panel(panel, ratios)
-            panel.axvline(settings.cutoff, color=GREY, linewidth=0.6)
+            mark_cutoff(panel, settings.cutoff, below=True)
             panel.set(title=title, xlabel="cut-off (cycles per image)")
         first = figure.axes[0]
         first.set_ylabel("low-frequency ratio τ")

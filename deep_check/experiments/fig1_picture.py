@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from deep_check.experiments.image_panels import show_delta, show_image, show_map
 from deep_check.experiments.log_difference import Measurement
+from deep_check.experiments.spectrum_axes_picture import UNIT, in_signs, name_axes, new_map_figure
 from deep_check.spectra import log_spectra, spectra
 from theory_sim.inputs.cifar10 import CLASSES
-from theory_sim.picture_style import STYLE, new_figure
+from theory_sim.picture_style import STYLE
 
 
 def draw(measurement: Measurement, title: str) -> Figure:
@@ -22,7 +23,7 @@ def draw(measurement: Measurement, title: str) -> Figure:
     x, delta, sum_ = found.images[one], found.deltas[one], found.adversarial[one]
     middle = measurement.differences["attacked"].measured[i]
     with rc_context(STYLE):
-        figure = new_figure(10.2, 9.4)
+        figure = new_map_figure(10.2, 8.5)
         panels = figure.subplots(3, 3)
         show_image(panels[0, 0], x[0])
         scale = show_delta(panels[0, 1], delta[0], settings.attack.radius)
@@ -50,7 +51,9 @@ def draw(measurement: Measurement, title: str) -> Figure:
         for panel, words in zip(panels[2], ("log-spectrum of x", "log-spectrum difference", "log-spectrum of x + δ"),
                                 strict=True):  # fmt: skip
             panel.set_title(words)
-        figure.suptitle(f"{title}; dashed: |k| = {settings.cutoff:g}", x=0.01, ha="left", fontsize=9)
+        for i, panel in enumerate(panels[1:].flat):
+            name_axes(panel, horizontal=i >= 3, vertical=i % 3 == 0)
+        figure.suptitle(f"{in_signs(title)}; dashed: |k| = {settings.cutoff:g}\n{UNIT}", x=0.01, ha="left", fontsize=9)
     return figure
 
 

@@ -13,6 +13,7 @@ from deep_check.attacks import NORM_NAMES
 from deep_check.experiments import concentration, log_difference
 from deep_check.experiments.image_panels import plain_numbers, show_map
 from deep_check.experiments.results import mean_interval
+from deep_check.experiments.spectrum_axes_picture import UNIT, in_signs, mark_cutoff, name_axes
 from theory_sim.picture_style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE, new_figure
 
 AXIS = "frequency |k| (cycles per image)"
@@ -38,7 +39,7 @@ def draw(
                 _moduli(figure, line, part, letter, logarithmic)
             else:
                 _differences(figure, line, part, letter)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"{in_signs(title)}\n{UNIT}", x=0.01, ha="left", fontsize=10)
     return figure
 
 
@@ -51,7 +52,7 @@ def _moduli(figure: Figure, line: Any, part: concentration.Measurement, letter: 
     norm = LogNorm(values.min(), values.max()) if logarithmic else Normalize(values.min(), away.max())
     words = "mean |F(δ)|" + (", logarithmic" if logarithmic else "")
     show_map(figure, line[0], values, words, settings, norm=norm, extend="neither" if logarithmic else "max")
-    _name_axes(line[0])
+    name_axes(line[0])
     line[0].set_title(f"{letter}mean |F(δ)|, {part.n:,} images")
     own, other = NORM_NAMES[settings.attack.norm], NORM_NAMES[settings.other.norm]
     curves = {
@@ -74,7 +75,7 @@ def _moduli(figure: Figure, line: Any, part: concentration.Measurement, letter: 
     words = f"images ({images[0]:.0f} at 0, {images[-1]:.2f} at {len(images) - 1})"
     _curve(panel, moduli["images"].densities, BLACK, (0, (1, 3)), words)
     panel.set_ylim(limits)  # the images' range would leave nothing to be seen of δ
-    panel.axvline(settings.cutoff, color=GREY, linewidth=0.6)
+    mark_cutoff(panel, settings.cutoff)
     panel.set(xlabel=AXIS, ylabel="|F| over its mean", title="density over rings, 95 % intervals shaded")
     panel.legend()
 
@@ -83,7 +84,7 @@ def _differences(figure: Figure, line: Any, part: log_difference.Measurement, le
     settings = part.settings
     found = part.differences["attacked"]
     show_map(figure, line[0], np.nanmean(found.measured, axis=0), "20·|ln|F(x+δ)| − ln|F(x)||", settings)
-    _name_axes(line[0])
+    name_axes(line[0])
     line[0].set_title(f"{letter}mean log-spectrum difference")
     own, other = NORM_NAMES[settings.attack.norm], NORM_NAMES[settings.other.norm]
     curves = (
@@ -95,15 +96,10 @@ def _differences(figure: Figure, line: Any, part: log_difference.Measurement, le
     )
     for maps, colour, dashes, words in curves:
         _curve(line[1], log_difference.rings(maps), colour, dashes, words)
-    line[1].axvline(settings.cutoff, color=GREY, linewidth=0.6)
+    mark_cutoff(line[1], settings.cutoff)
     line[1].set(xlabel=AXIS, ylabel="20·|ln|F(x+δ)| − ln|F(x)||", title="means over rings, 95 % intervals shaded")
     line[1].set_ylim(bottom=0)
     line[1].legend()
-
-
-def _name_axes(panel: Any) -> None:
-    panel.set_xlabel("horizontal frequency (cycles per image)")
-    panel.set_ylabel("vertical frequency")
 
 
 def _curve(panel: Any, values: Any, colour: str, dashes: Any, words: str) -> None:
