@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
@@ -34,14 +35,17 @@ def fetch_cifar10(
 
     What broke off is gone on with by the next call, what is there is checked and not downloaded again. url: of a
     mirror; whatever it sends, the archive must be the official one. report: told bytes done, and all. Raises InputError
-    on an unknown layout, if the server refuses or the connection breaks (what has come is kept, apart from the
-    archive), if the archive is not the official one (it is deleted), and if the disk refuses.
+    on an unknown layout, a url of neither http nor https, if the server refuses or the connection breaks (what has come
+    is kept, apart from the archive), if the archive is not the official one (it is deleted), and if the disk refuses.
     """
     import pooch
 
     require(layout in LAYOUTS, f"layout {layout!r}: allowed are {', '.join(LAYOUTS)}")
     name, inner = LAYOUTS[layout]
     url = url or SITE + name
+    parts = urlsplit(url)
+    good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    require(good, f"url {url!r}: allowed are http://HOST/... and https://HOST/...")
     pooch.get_logger().setLevel("WARNING")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +96,8 @@ class _Download:
                 if answer.status_code != requests.codes.requested_range_not_satisfiable:  # else all of it has come
                     self._take(answer, url, there)
         except requests.exceptions.RequestException as error:
-            raise InputError(f"{url}: {_line(error)}; the same command goes on from what has come") from None
+            host = urlsplit(url).hostname
+            raise InputError(f"{host}: {_reason(error)}; the same command goes on from what has come") from None
         self._part.replace(output_file)
 
     def _take(self, answer: Any, url: str, there: int) -> None:
@@ -111,10 +116,28 @@ class _Download:
                     self._report(done, max(total, done))
             except requests.exceptions.RequestException as error:
                 raise InputError(
-                    f"{url}: the connection broke after {done:,} of {total:,} bytes ({_line(error)}); "
+                    f"{url}: the connection broke after {done:,} of {total:,} bytes ({_reason(error)}); "
                     "the same command goes on from there"
                 ) from None
 
 
-def _line(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """The innermost error's words: requests and urllib3 wrap the system's ("Connection refused") in their own names."""
+    import requests
+
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"no answer within {TIMEOUT_S:g} s"
+    inner, words = error, ""
+    for _ in range(20):  # as deep as wrapping goes, were it circular
+        if isinstance(inner, OSError) and (inner.strerror or not isinstance(inner, requests.RequestException)):
+            words = inner.strerror or _line(inner)
+        wrapped = [getattr(inner, "reason", None), inner.__cause__, inner.__context__, *inner.args]
+        found = next((one for one in wrapped if isinstance(one, BaseException)), None)
+        if found is None:
+            break
+        inner = found
+    return (words or _line(inner))[:120]
+
+
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split())

@@ -20,8 +20,11 @@ def fetch(
 ) -> None:
     """Download CIFAR-10 (170 MB), check it, unpack it; goes on where it broke off, repairs what is damaged."""
     from deep_check.fetch import default_folder, fetch_cifar10
+    from theory_sim.files import check_folder
     from theory_sim.progress import Progress
 
+    if out is not None:
+        check_folder("--out", out)
     folder = out or default_folder()
     with Progress(quiet) as progress:
         found = fetch_cifar10(folder, layout, url, lambda done, total: progress.update("bytes", done, total))

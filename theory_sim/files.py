@@ -10,6 +10,7 @@ from pathlib import Path
 
 from theory_sim.errors import InputError, require
 
+SHOWN = 3  # files that an error names
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -27,6 +28,16 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
         require(not path.is_dir(), f"{option} {path}: is a folder")
 
 
+def check_folder(option: str, path: Path) -> None:
+    """Raise InputError, before anything is computed, unless `path` is a folder that can be written to, or made."""
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    what = f"{option} {path}" if there == path else f"{option} {path}: {there}"
+    require(there.is_dir(), f"{what} is no folder: allowed is a folder, made if it is not there")
+    require(os.access(there, os.W_OK), f"{option} {path}: folder {there} is not writable")
+
+
 @contextmanager
 def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield a new path beside each target; all become the targets when the block ends well, none when it does not.
@@ -39,7 +50,8 @@ def replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
         for source, target in zip(fresh, targets, strict=True):
             _rename(source, target)
     except OSError as error:
-        names = " and ".join(str(target) for target in targets)
+        more = f" and {len(targets) - SHOWN} more files" if len(targets) > SHOWN else ""
+        names = ", ".join(str(target) for target in targets[:SHOWN]) + more
         raise InputError(f"cannot write {names}: {error.strerror or error}") from None
     finally:
         for path in fresh:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -167,8 +168,33 @@ def test_a_server_that_refuses(server: Server, tmp_path: Path, status: int) -> N
     server.server_close()
     with pytest.raises(InputError, match="refused"):
         fetch.fetch_cifar10(tmp_path, url=server.url)
+    with pytest.raises(InputError, match=r"^127\.0\.0\.1: Connection refused; the same command goes on"):
+        fetch.fetch_cifar10(tmp_path, url=server.url)
     with pytest.raises(InputError, match="layout 'zip': allowed are binary, python"):
         fetch.fetch_cifar10(tmp_path, "zip")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://host/archive", "host/archive", "http:///archive"])
+def test_only_http_and_https(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert main(["fetch", "--url", url, "--quiet", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: url {url!r}: allowed are http://HOST/... and https://HOST/...\n"
+    assert sizes(tmp_path) == {}
+    assert main(["fetch", "--quiet", "--out", "/dev/null"]) == 2
+    assert capsys.readouterr().err.startswith("error: --out /dev/null is no folder: allowed is a folder")
+
+
+def test_without_a_network_the_host_and_the_reason_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    for proxy in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert main(["fetch", "--quiet", "--out", str(tmp_path)]) == 2
+    words = "www.cs.toronto.edu: Name or service not known; the same command goes on from what has come"
+    assert capsys.readouterr().err == f"error: {words}\n"
 
 
 @pytest.mark.parametrize("when", ["download", "unpacking"])
