@@ -41,7 +41,11 @@ def attack(
     partial: Partial = False,
     seed: Annotated[int, typer.Option(help="Of random starts.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Write images, labels, losses, fooled to this .npz file, a manifest beside.")
+        Path | None,
+        typer.Option(
+            help="Write images, labels, losses, fooled to this .npz file, a picture and a manifest beside; "
+            "the same command goes on where it was interrupted."
+        ),
     ] = None,
     device: Device = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -50,21 +54,28 @@ def attack(
     """Accuracy under an attack, with its 95 % interval; defaults are the paper's PGD."""
     import time
 
-    from deep_check.attacks import METHODS, count_right, named_attack, run_attack, target_labels
+    import numpy as np
+
+    from deep_check.attack_parts import part_size, remove_parts, run_in_parts
+    from deep_check.attacks import METHODS, NORM_NAMES, named_attack, run_attack, target_labels
     from deep_check.data import find_data, read_test_images
-    from deep_check.experiments.options import number
+    from deep_check.experiments.options import size
+    from deep_check.experiments.perturbations import Perturbed, classes
     from deep_check.filtering import Filtered, LowPass, Target
     from deep_check.models import weights_or_shipped
     from deep_check.noise import Noise, run_noise
     from deep_check.resnet import ResNet
     from deep_check.square import Square, run_square
     from theory_sim.errors import require
-    from theory_sim.files import check_target
+    from theory_sim.files import check_folder, check_target
     from theory_sim.intervals import wilson
     from theory_sim.progress import Progress
 
     if out is not None:
-        check_target("--out", out, (".npz",))
+        require(out.suffix == ".npz", f"--out {out}: allowed are files ending in .npz")
+        check_folder("--out", out.parent)
+        if out.parent.is_dir():
+            check_target("--out", out, (".npz",))
     allowed = (*METHODS, "square", "noise")
     require(method in allowed, f"method {method!r}: allowed are {', '.join(allowed)}")
     require(target is None or method in METHODS, f"target {target!r} of {method}: allowed is none")
@@ -73,16 +84,18 @@ def attack(
     require(share is None or method == "square", f"share {share} of {method}: allowed is none")
     run: Any
     chosen: Any
-    size = number("radius", radius)
+    norm = {"fgsm": "linf", "fgm": "l2"}.get(method, norm)
+    reach = size("radius", radius, norm)
     if method == "square":
-        run, chosen = run_square, Square(norm, size, 5000 if queries is None else queries, share, seed)
+        run, chosen = run_square, Square(norm, reach, 5000 if queries is None else queries, share, seed)
     elif method == "noise":
-        run, chosen = run_noise, Noise(norm, size, 100 if queries is None else queries, seed)
+        run, chosen = run_noise, Noise(norm, reach, 100 if queries is None else queries, seed)
     else:
-        changes: dict[str, Any] = {"radius": size, "loss": loss, "seed": seed, "targeted": target is not None}
+        changes: dict[str, Any] = {"radius": reach, "loss": loss, "seed": seed, "targeted": target is not None}
         if method == "pgd":
-            changes |= {"step_size": number("step-size", step_size), "norm": norm, "steps": steps, "start": start,
-                        "restarts": restarts, "early_stop": early_stop}  # fmt: skip
+            step = size("step-size", step_size, norm, positive=True)
+            changes |= {"step_size": step, "norm": norm, "steps": steps, "start": start, "restarts": restarts,
+                        "early_stop": early_stop}  # fmt: skip
         run, chosen = run_attack, named_attack(method, **changes)
     filter_ = None if cutoff is None else LowPass(cutoff, mask)
     begun, file = time.monotonic(), weights_or_shipped(weights, "normal")
@@ -100,26 +113,44 @@ def attack(
         for note in () if quiet else notes:
             progress.note(note)
         what = {"square": "queries", "noise": "draws"}.get(method, "gradients")
-        found = run(attacked, images, aims, chosen, lambda done, all_: progress.update(what, done, all_))
+        parts = None if out is None else out.with_suffix(".parts")
+        asked = {"method": method, "settings": vars(chosen), "target": target, "filter": filter_ and vars(filter_)}
+        found = run_in_parts(
+            run, attacked, images, aims, chosen, part_size(net.device), parts,
+            {} if out is None else {**asked, **_identity(file, images, labels, aims, net.device)},
+            lambda done, all_: progress.update(what, done, all_),
+        )  # fmt: skip
     n = len(images)
-    counts = {"clean": count_right(attacked, images, labels), "attacked": count_right(attacked, found.images, labels)}
+    seen = Perturbed(images, labels, found.images, classes(attacked, images), classes(attacked, found.images))
+    counts = {"clean": int((seen.before == labels).sum()), "attacked": int((seen.after == labels).sum())}
     if target is not None:
         counts["reached"] = int(found.fooled.sum())
-    if out is not None:
-        arrays = {"images": found.images, "labels": labels, "losses": found.losses, "fooled": found.fooled}
-        _write(out, arrays if target is None else {**arrays, "targets": aims})
     intervals = {name: wilson(count, n) for name, count in counts.items()}
     result: dict[str, Any] = {"n": n, "cutoff": cutoff, "method": method, "target": target, "attack": vars(chosen)}
     for name, (low, high) in intervals.items():
         result[name] = {"accuracy" if name != "reached" else "share": counts[name] / n, "low": low, "high": high}
-    if out is not None:
+    if out is not None and parts is not None:
+        from deep_check.attack_picture import draw
         from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
 
+        shares = ", ".join(f"{name} {counts[name] / n:.1%} [{low:.1%}, {high:.1%}]"
+                           for name, (low, high) in intervals.items())  # fmt: skip
+        words = getattr(chosen, "loss", "margin").replace("_", " ")
+        title = (
+            f"{file.name}{'' if filter_ is None else f' behind a filter of cut-off {cutoff:g}'}, {n:,} test images\n"
+            f"{method}, {NORM_NAMES[norm]} radius {radius}: {shares}\n"
+            f"{words} loss after it: median {np.median(found.losses):.3g}, "
+            f"{found.losses.min():.3g} ... {found.losses.max():.3g}"
+        )
+        arrays = {"images": found.images, "labels": labels, "losses": found.losses, "fooled": found.fooled}
+        arrays |= {} if target is None else {"targets": aims}
+        written = _write(out, arrays, draw(seen, found.losses, reach, title))
         write_manifest(
             out.parent, "attack", {**result, "mask": mask, "limit": limit, "partial": partial}, seed=seed,
             data=data_facts(images, labels, notes), weights={"normal": weights_facts(file)}, device=net.device,
-            seconds=time.monotonic() - begun, files=[out.name], name=out.stem,
+            seconds=time.monotonic() - begun, files=written, name=out.stem,
         )  # fmt: skip
+        remove_parts(parts)
     if json_:
         import json
 
@@ -129,10 +160,29 @@ def attack(
         typer.echo(f"{name:8}  {counts[name] / n:.2%} [{low:.2%}, {high:.2%}] of {n:,} test images")
 
 
-def _write(path: Path, arrays: dict[str, Any]) -> None:
+def _identity(file: Path, images: Any, labels: Any, aims: Any, device: str) -> dict[str, str]:
+    """Of what is attacked, where, and by which code: parts of other images or weights are not taken for one's own."""
+    from deep_check.data import digest
+    from deep_check.experiments.manifest import code_of, weights_facts
+
+    return {
+        "weights": weights_facts(file)["digest"], "images": digest({"images": images, "labels": labels, "aims": aims}),
+        "device": device, "code": code_of("attack_parts"),
+    }  # fmt: skip
+
+
+def _write(path: Path, arrays: dict[str, Any], figure: Any) -> list[str]:
+    """The arrays and the picture, all or none; the files' names."""
     import numpy as np
 
     from theory_sim.files import replacing
+    from theory_sim.picture_style import save_figure
 
-    with replacing([path]) as (fresh,), fresh.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    targets = [path, path.with_suffix(".png"), path.with_suffix(".pdf")]
+    with replacing(targets) as (fresh, *pictures):
+        with fresh.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        for picture in pictures:
+            save_figure(figure, picture)
+    return [target.name for target in targets]

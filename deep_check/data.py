@@ -32,10 +32,11 @@ def read_test_images(
 ) -> tuple[Array, NDArray[np.int64], tuple[str, ...]]:
     """Test images (n, 3, 32, 32) float32 in [0, 1], labels (n,), and notes on what is not whole.
 
-    limit: only the first so many. Raises InputError as `load_cifar10`, and unless limit is >= 1.
+    limit: only the first so many. Raises InputError as `load_cifar10`, and on a limit beyond the images that are there.
     """
-    require(limit is None or limit >= 1, f"limit {limit}: allowed is >= 1")
     data = load_cifar10(path, partial=partial)
+    there = len(data.labels)
+    require(limit is None or 1 <= limit <= there, f"limit {limit}: allowed is 1 ... {there:,}")
     images = (data.images[:limit] / np.float64(255)).astype(np.float32)
     return images, data.labels[:limit].astype(np.int64), data.notes
 

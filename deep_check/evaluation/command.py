@@ -52,7 +52,7 @@ def evaluate(
     from deep_check.evaluation.plan import SCALES, Settings, check_images
     from deep_check.evaluation.selftest import run_selftest
     from deep_check.experiments.manifest import code_of, data_facts, weights_facts, write_manifest
-    from deep_check.experiments.options import number
+    from deep_check.experiments.options import size
     from deep_check.models import shipped, weights_or_shipped
     from deep_check.resnet import ResNet
     from theory_sim.errors import require
@@ -60,12 +60,14 @@ def evaluate(
 
     begun = time.monotonic()
     require(scale in SCALES, f"scale {scale!r}: allowed are {', '.join(SCALES)}")
-    check_images(images)
     filter_, chosen = parse_defence(defence), SCALES[scale]
-    sizes = {"linf": number("radius", radius), "l2": number("l2-radius", l2_radius)}
-    steps = {"linf": number("step-size", step_size), "l2": number("l2-step-size", l2_step_size)}
-    for norm, size in sizes.items():
-        require(size > 0 and steps[norm] > 0, f"{norm} radius {size}, step size {steps[norm]}: allowed are > 0")
+    sizes = {
+        "linf": size("radius", radius, "linf", positive=True), "l2": size("l2-radius", l2_radius, "l2", positive=True),
+    }  # fmt: skip
+    steps = {
+        "linf": size("step-size", step_size, "linf", positive=True),
+        "l2": size("l2-step-size", l2_step_size, "l2", positive=True),
+    }
     attacks = {norm: Attack(norm, sizes[norm], steps[norm]) for norm in sizes}
     files = {"normal": weights_or_shipped(weights, "normal")}
     if against is None and shipped("adversarial").is_file():
@@ -75,7 +77,9 @@ def evaluate(
     if transfer is not None:
         files["transfer"] = transfer
     nets = {role: ResNet.from_file(file, device) for role, file in files.items()}
-    x, y, notes = read_test_images(find_data(data), partial, images or chosen.n)
+    x, y, notes = read_test_images(find_data(data), partial)
+    check_images(images, len(y))
+    x, y = x[: images or chosen.n], y[: images or chosen.n]
     settings = Settings(attacks, chosen, seed)
     facts = {role: weights_facts(file) for role, file in files.items()}
     identity: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deep_check.experiments.options import number
-from deep_check.filtering import MASKS, LowPass
+from deep_check.filtering import LARGEST_CUTOFF, MASKS, LowPass
 from theory_sim.errors import require
 
 
@@ -21,7 +21,7 @@ def parse_defence(text: str) -> LowPass:
     clip = "clip" in options[1:]
     good = good and len(masks) + clip == len(options) - 1 and len(masks) <= 1
     require(good, f"--defence {text!r}: allowed is lowpass:CUTOFF, with :square and :clip as options")
-    return LowPass(number("defence", options[0]), masks[0] if masks else "disc", clip)
+    return LowPass(number("defence lowpass:CUTOFF", options[0], LARGEST_CUTOFF), masks[0] if masks else "disc", clip)
 
 
 def in_words(defence: LowPass) -> str:

@@ -152,6 +152,6 @@ def cost(row: Row, n: int) -> float:
     return n * row.steps * row.restarts * spared
 
 
-def check_images(n: int | None) -> None:
-    """Raise InputError unless there are images enough for intervals to say anything."""
-    require(n is None or n >= 16, f"images {n}: allowed is >= 16")
+def check_images(n: int | None, there: int) -> None:
+    """Raise InputError unless n (None: as many as the scale says) are images enough for intervals, and are there."""
+    require(n is None or 16 <= n <= there, f"images {n}: allowed is 16 ... {there:,}, the test images that are there")

@@ -46,13 +46,16 @@ def figures(
 
     begun = time.monotonic()
     chosen, files = choose(only), _by_role(weights or [])
+    used = {role: None for experiment in chosen for role in experiment.needs}
+    for role in files:
+        require(role in used, f"--weights of {role}: allowed are those that {only} uses: {', '.join(used)}")
     missing: list[str] = []
     done: list[Finding] = []
     with Progress(quiet) as progress:
         context = Context(find_data(data), out, scale, choose_device(device), seed, partial, files, progress)
         for note in () if quiet else context.notes:
             progress.note(note)
-        kept = Kept(context, {"scale": scale}, ROLES)
+        kept = Kept(context, {"scale": scale}, ROLES, used)
         for i, experiment in enumerate(chosen):
             started = time.monotonic()
             try:
@@ -73,11 +76,9 @@ def figures(
             typer.echo(f"{row.claim}: {row.verdict} (n = {row.n:,}, {seconds}). {row.conclusion}")
     require(bool(done), f"nothing could be measured: {'; '.join(missing)}")
     configuration = {"only": only, "scale": scale, "weights": weights or [], "partial": partial, "data": context.data}
-    used = {role for row in done for role in row.weights}
     write_manifest(
-        out, "figures", configuration, seed=seed, data=context.data_facts, weights=context.weights_facts(sorted(used)),
-        device=context.device, seconds=time.monotonic() - begun,
-        files=[kept.path.name, *(name for row in done for name in row.pictures)],
+        out, "figures", configuration, seed=seed, data=context.data_facts, weights=kept.weights, device=context.device,
+        seconds=time.monotonic() - begun, files=kept.files,
     )  # fmt: skip
     skipped = f", {len(missing)} skipped" if missing else ""
     typer.echo(f"{kept.path}: {len(done)} experiments{skipped}, {duration(time.monotonic() - begun)}")

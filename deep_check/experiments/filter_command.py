@@ -39,7 +39,8 @@ def filter_(
     from deep_check.experiments.fig6 import ATTACKERS, Settings, identity, measure
     from deep_check.experiments.fig6_picture import draw, panels_of
     from deep_check.experiments.manifest import data_facts, weights_facts, write_manifest
-    from deep_check.experiments.options import number, numbers, words
+    from deep_check.experiments.options import numbers, size, words
+    from deep_check.filtering import LARGEST_CUTOFF
     from deep_check.models import weights_or_shipped
     from deep_check.resnet import ResNet
     from theory_sim.errors import require
@@ -50,11 +51,14 @@ def filter_(
     require(attacker in (*ATTACKERS, "both"), f"attacker {attacker!r}: allowed are blind, aware, both")
     common: dict[str, Any] = {"steps": steps, "restarts": restarts, "seed": seed}
     known = {
-        "linf": Attack("linf", number("radius", radius), number("step-size", step_size), **common),
-        "l2": Attack("l2", number("l2-radius", l2_radius), number("l2-step-size", l2_step_size), **common),
+        norm: Attack(norm, size(option, own, norm), size(step_option, step, norm, positive=True), **common)
+        for norm, option, own, step_option, step in (
+            ("linf", "radius", radius, "step-size", step_size),
+            ("l2", "l2-radius", l2_radius, "l2-step-size", l2_step_size),
+        )
     }
     settings = Settings(
-        numbers("cutoffs", cutoffs),
+        numbers("cutoffs", cutoffs, LARGEST_CUTOFF),
         {norm: known[norm] for norm in words("norms", norms, tuple(known))},
         ATTACKERS if attacker == "both" else (attacker,),
         words("masks", masks, ("disc", "square")),

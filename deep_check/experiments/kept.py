@@ -15,6 +15,7 @@ from typing import Any
 
 from deep_check.experiments.along_training import observed_file
 from deep_check.experiments.context import Context, MissingError
+from deep_check.experiments.differences import differences, in_one_line
 from deep_check.experiments.manifest import weights_facts
 from deep_check.experiments.registry import EXPERIMENTS, Experiment
 from deep_check.experiments.results import Finding, read_results, write_results
@@ -22,20 +23,23 @@ from theory_sim.errors import require
 from theory_sim.provenance import provenance
 
 AGAIN = ("code", "device", "observations")  # where only these differ, a row is measured again
-SHOWN = 3  # differences that a refusal names
 
 
 class Kept:
     """What is in the folder of a run already, and what is added to it."""
 
-    def __init__(self, context: Context, asked: Mapping[str, Any], roles: Collection[str]) -> None:
+    def __init__(
+        self, context: Context, asked: Mapping[str, Any], roles: Collection[str], used: Collection[str] | None = None
+    ) -> None:
         """asked: what besides images, weights and seed decides the numbers, JSON values.
 
         roles: of the networks that the run may measure; rows of no other networks are no part of it and stay as they
-        are. Raises InputError, one line, if results.json is damaged or holds a row of another run.
+        are. used: those of them that it does measure, if not all: weights of no others are compared. Raises InputError,
+        one line, if results.json is damaged or holds a row of another run.
         """
         self.path = context.out / "results.json"
         self._context, self._asked = context, json.loads(json.dumps(dict(asked)))
+        self._used = roles if used is None else used
         self._rows = {row.claim: row for row in read_results(self.path)} if self.path.exists() else {}
         for claim, row in self._rows.items():
             experiment = EXPERIMENTS.get(claim)
@@ -75,19 +79,31 @@ class Kept:
         self._rows[row.claim] = row
         return row
 
+    @property
+    def files(self) -> list[str]:
+        """Names of all files that the folder's rows are of, those of earlier runs among them."""
+        pictures = [name for row in self._rows.values() for name in row.pictures]
+        return [self.path.name, *(name for name in pictures if (self._context.out / name).is_file())]
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """By role, file name and digest of the weights behind all of the folder's rows."""
+        return {role: facts for row in self._rows.values() for role, facts in sorted(row.weights.items())}
+
     def _run(self) -> dict[str, Any]:
         return {**self._asked, "seed": self._context.seed, "data": self._context.data_facts["digest"]}
 
     def _require_same(self, row: Finding, experiment: Experiment | None) -> None:
         asked = self._run()
         if experiment is not None:
-            asked["weights"] = {role: _digest(self._context, role) for role in experiment.needs}
+            asked["weights"] = {role: _digest(self._context, role) for role in experiment.needs if role in self._used}
         there = {name: value for name, value in row.identity.items() if name not in AGAIN}
-        different = _differences(there, asked)
-        more = f" and {len(different) - SHOWN} more" if len(different) > SHOWN else ""
+        if isinstance(known := there.get("weights"), Mapping) and experiment is not None:
+            there["weights"] = {role: value for role, value in known.items() if role in self._used}
+        different = differences(there, asked)
         require(
             not different,
-            f"{self.path} is of another run ({row.claim}: {'; '.join(different[:SHOWN])}{more}): allowed is the same, "
+            f"{self.path} is of another run ({row.claim}: {in_one_line(different)}): allowed is the same, "
             f"or another --out",
         )
 
@@ -97,18 +113,3 @@ def _digest(context: Context, role: str) -> str | None:
         return weights_facts(context.weights_file(role))["digest"]
     except MissingError:
         return None
-
-
-def _differences(there: Any, asked: Any, name: str = "") -> list[str]:
-    """What differs, in words, innermost names: "weights of normal ab there, cd asked for"."""
-    if isinstance(there, Mapping) and isinstance(asked, Mapping):
-        names = [*asked, *(key for key in there if key not in asked)]
-        found = []
-        for key in names:
-            found += _differences(there.get(key), asked.get(key), f"{name} of {key}" if name else str(key))
-        return found
-    return [] if there == asked else [f"{name} {_short(there)} there, {_short(asked)} asked for"]
-
-
-def _short(value: Any) -> str:
-    return "none" if value is None else "others" if isinstance(value, Mapping) else str(value)

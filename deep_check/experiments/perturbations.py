@@ -7,11 +7,8 @@ those of a smaller number are the first of a larger one.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,13 +18,13 @@ from numpy.typing import NDArray
 from deep_check.attacks import BATCH, L2_BESIDE, Attack, into_ball, run_attack
 from deep_check.data import digest
 from deep_check.experiments.context import Context
+from deep_check.experiments.kept_arrays import read_arrays, write_arrays
 from deep_check.experiments.manifest import code_of
 from deep_check.filtering import Target
 from deep_check.random_balls import CONTROLS, random_deltas
 from deep_check.resnet import ResNet
 from deep_check.two_layer.network import TwoLayer, initial_weights
 from theory_sim.errors import require
-from theory_sim.files import replacing
 from theory_sim.spectrum import Mask
 
 Array = NDArray[np.float32]
@@ -139,14 +136,12 @@ def perturbed(context: Context, role: str, attack: Attack, n: int, *, untrained:
     word = f"{name.replace(' ', '-')}-{attack.norm}-{digest({'': np.array(json.dumps(identity, sort_keys=True))})[:8]}"
     path = context.path(f"{FOLDER}/{word}.npz")
     identity |= {"device": context.device, "code": code_of("experiments.perturbations")}
-    kept = _read(path, identity, images.shape)
-    if kept is None:
+    found_there, kept = read_arrays(path, ("adversarial", "before", "after")) or ({}, {})
+    if found_there != json.loads(json.dumps(identity)) or kept["adversarial"].shape != images.shape:
         net = _twin(context, role, images, labels) if untrained else context.net(role)
         found = run_attack(net, images, labels, attack, context.report(f"gradients, {name}, {attack.norm}"))
         kept = {"adversarial": found.images, "before": classes(net, images), "after": classes(net, found.images)}
-        with replacing([path]) as (fresh,), fresh.open("wb") as file:
-            content: dict[str, Any] = {"identity": np.array(json.dumps(identity)), **kept}
-            np.savez_compressed(file, **content)
+        write_arrays(path, identity, kept)
     return Perturbed(images, labels, **kept)
 
 
@@ -191,15 +186,3 @@ def classes(net: Target, images: Array) -> NDArray[np.int64]:
     """The class that the network sees in each image, (n,)."""
     parts = [net(images[i : i + BATCH]).argmax(axis=1) for i in range(0, len(images), BATCH)]
     return np.concatenate(parts).astype(np.int64)
-
-
-def _read(path: Path, identity: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, NDArray[Any]] | None:
-    """What was kept, None where there is nothing, or nothing of use: then it is made again."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if json.loads(str(archive["identity"])) != json.loads(json.dumps(identity)):
-                return None
-            kept = {name: archive[name] for name in ("adversarial", "before", "after")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    return kept if kept["adversarial"].shape == shape else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deep_check.experiments.differences import differences, in_one_line
 from theory_sim.errors import InputError, require
 from theory_sim.files import replacing
 
@@ -54,14 +55,11 @@ class Rows:
             raise InputError(
                 f"{self._manifest} or {self._csv.name} is damaged ({error}): delete both to begin again"
             ) from None
-        different = [
-            f"{name}: {found.get(name)!r} there, {value!r} asked for"
-            for name, value in self._identity.items()
-            if name not in AGAIN and found.get(name) != value
-        ]
+        asked = {name: value for name, value in self._identity.items() if name not in AGAIN}
+        different = differences({name: found.get(name) for name in asked}, asked)
         require(
             not different,
-            f"{self._csv} is of another measurement ({'; '.join(different)}): allowed is the same, or another --out",
+            f"{self._csv} is of another measurement ({in_one_line(different)}): allowed is the same, or another --out",
         )
         if any(found.get(name) != self._identity.get(name) for name in AGAIN):
             self.rows = []

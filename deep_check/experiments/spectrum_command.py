@@ -55,7 +55,7 @@ def spectrum(
     from deep_check.experiments.context import Context, MissingError
     from deep_check.experiments.kept import Kept
     from deep_check.experiments.manifest import write_manifest
-    from deep_check.experiments.options import number
+    from deep_check.experiments.options import size
     from deep_check.experiments.perturbations import Settings
     from deep_check.experiments.registry import choose
     from deep_check.models import weights_or_shipped
@@ -72,13 +72,15 @@ def spectrum(
         "steps": steps, "start": start, "seed": seed, "loss": loss or LOSSES[role]
     }  # fmt: skip
     beside = replace(L2_BESIDE, **common) if norm == "linf" else Attack("linf", **common)
-    attack = Attack(norm, number("radius", radius), number("step-size", step_size), **common)
+    attack = Attack(norm, size("radius", radius, norm), size("step-size", step_size, norm, positive=True), **common)
     settings = Settings(images, attack, beside, cutoff, known, effects)
     done, missing = [], []
     with Progress(quiet) as progress:
         context = Context(
             find_data(data), out, "paper", choose_device(device), seed, partial, {role: file}, progress
         )  # fmt: skip
+        there = len(context.labels)
+        require(images <= there, f"images {images:,}: allowed is 2 ... {there:,}, the test images that are there")
         for note in () if quiet else context.notes:
             progress.note(note)
         kept = Kept(context, {"settings": asdict(settings)}, (role,))
@@ -95,8 +97,8 @@ def spectrum(
     configuration = {"trained": role, "weights": file, "data": context.data, "partial": partial}
     write_manifest(
         out, "spectrum", {**asdict(settings), **configuration},
-        seed=seed, data=context.data_facts, weights=context.weights_facts([role]), device=context.device,
-        seconds=time.monotonic() - begun, files=[kept.path.name, *(name for row in done for name in row.pictures)],
+        seed=seed, data=context.data_facts, weights=kept.weights or context.weights_facts([role]),
+        device=context.device, seconds=time.monotonic() - begun, files=kept.files,
     )  # fmt: skip
     typer.echo(f"{kept.path}: {', '.join(row.claim for row in done)}, {duration(time.monotonic() - begun)}")
 

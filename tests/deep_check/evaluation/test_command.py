@@ -70,8 +70,8 @@ def test_files_and_lines(base: list[str], tmp_path: Path, capsys: pytest.Capture
                  "--json"]) == code  # fmt: skip
     assert (out / "evaluate.csv").read_bytes() == before
     assert json.loads(capsys.readouterr().out)["worst_cases"] == summary["worst_cases"]
-    assert main([*base, "--radius", "0.2", "--step-size", "0.05", "--against", "none"]) == 2
-    assert "another measurement" in capsys.readouterr().err
+    assert main([*base, "--radius", "0.2", "--step-size", "0.05", "--against", other, "--transfer", other]) == 2
+    assert "another measurement (attacks of linf of radius 0.1 there, 0.2 asked for)" in capsys.readouterr().err
 
 
 def test_it_refuses_to_conclude_without_a_sound_attack(
@@ -90,12 +90,14 @@ def test_it_refuses_to_conclude_without_a_sound_attack(
     ("more", "words"),
     [
         (["--defence", "jpeg:75"], "--defence 'jpeg:75': allowed is lowpass:CUTOFF"),
-        (["--defence", "lowpass:24"], "cut-off 24.0: allowed is 0 ... 23"),
+        (["--defence", "lowpass:24"], "--defence lowpass:CUTOFF '24': allowed is 0 ... 23,"),
         (["--scale", "huge"], "scale 'huge': allowed are quick, paper"),
-        (["--images", "3"], "images 3: allowed is >= 16"),
-        (["--radius", "0"], "linf radius 0.0"),
-        (["--radius", "1.5"], "radius 1.5: allowed is 0 ... 1"),
-        (["--l2-step-size", "0"], "l2 radius 0.5, step size 0.0"),
+        (["--defence", "lowpass:nan"], "--defence lowpass:CUTOFF 'nan': allowed is 0 ... 23,"),
+        (["--images", "3"], "images 3: allowed is 16 ... 18"),
+        (["--images", "5000"], "images 5000: allowed is 16 ... 18"),
+        (["--radius", "0"], "--radius '0': allowed is above 0, up to 1,"),
+        (["--radius", "1.5"], "--radius '1.5': allowed is above 0, up to 1,"),
+        (["--l2-step-size", "0"], "--l2-step-size '0': allowed is above 0, up to 100,"),
         (["--against", "nowhere.npz"], "nowhere.npz"),
         (["--transfer", "nowhere.npz"], "nowhere.npz"),
         (["--seed", "-1"], "seed -1"),

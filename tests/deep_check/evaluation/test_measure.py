@@ -183,8 +183,9 @@ def test_goes_on_where_it_was(rows: list[dict[str, str]], tmp_path: Path, monkey
         Evaluation(NETWORKS, IMAGES, LABELS, replace(SETTINGS, seed=4), tmp_path, {})
 
 
-def test_too_few_images_are_refused() -> None:
-    check_images(None)
-    check_images(16)
-    with pytest.raises(InputError, match="images 15: allowed is >= 16"):
-        check_images(15)
+def test_too_few_images_and_more_than_there_are_are_refused() -> None:
+    check_images(None, 10)
+    check_images(16, 16)
+    for n in (15, 1018):
+        with pytest.raises(InputError, match=rf"images {n}: allowed is 16 \.\.\. 1,017"):
+            check_images(n, 1017)

@@ -142,11 +142,14 @@ def test_another_measurement_is_refused(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--cutoffs", "0:24"], "cut-off 24.0: allowed is 0 ... 23"),
+        (["--cutoffs", "0:24"], "--cutoffs '0:24': allowed is first:last, whole numbers in 0 ... 23"),
         (["--cutoffs", "9:3"], "--cutoffs '9:3'"),
         (["--cutoffs", "3,3"], "each number once"),
         (["--radius", "8/0"], "--radius '8/0'"),
-        (["--radius", "2"], "radius 2.0"),
+        (["--radius", "2"], "--radius '2': allowed is 0 ... 1,"),
+        (["--step-size", "0"], "--step-size '0': allowed is above 0, up to 1,"),
+        (["--l2-step-size", "nan"], "--l2-step-size 'nan': allowed is above 0, up to 100,"),
+        (["--limit", "41"], "limit 41: allowed is 1 ... 40"),
         (["--norms", "l1"], "--norms 'l1': allowed are linf, l2"),
         (["--masks", "ring"], "--masks 'ring'"),
         (["--attacker", "deaf"], "attacker 'deaf'"),
@@ -197,8 +200,8 @@ def test_the_aware_attacker_at_some_cutoffs_only(files: tuple[Path, Path], tmp_p
 
 def test_numbers_and_words_of_the_command_line() -> None:
     assert number("radius", "8/255") == 8 / 255
-    assert numbers("cutoffs", "1:4") == (1.0, 2.0, 3.0, 4.0)
-    assert numbers("cutoffs", "2.5,7") == (2.5, 7.0)
+    assert numbers("cutoffs", "1:4", 23) == (1.0, 2.0, 3.0, 4.0)
+    assert numbers("cutoffs", "2.5,7", 23) == (2.5, 7.0)
     assert words("norms", "l2, linf", ("linf", "l2")) == ("l2", "linf")
     for text in ("1e999", "nan", "inf", "", "8/0", "0x8"):
         with pytest.raises(InputError, match="number or a fraction"):

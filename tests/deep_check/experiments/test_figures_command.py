@@ -113,6 +113,19 @@ def test_goes_on_and_measures_nothing_twice(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_the_manifest_is_that_of_all_rows(files: tuple[Path, Path], tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.npz"
+    ResNet(8, "cpu", seed=2).save(other)
+    assert main(command(files, out, "--weights", f"adversarial={other}", only="table_accuracy")) == 0
+    assert main(command(files, out)) == 0
+    manifest = json.loads((out / "figures.manifest.json").read_text())
+    assert {path.partition(".")[0] for path in manifest["files"]} == {"results", "fig6", "table_accuracy"}
+    assert manifest["weights"]["adversarial"]["file"] == "other.npz"
+    assert set(manifest["weights"]) == {"normal", "adversarial"}
+    assert manifest["configuration"]["only"] == "fig6"
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_missing_is_skipped_in_one_line(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,7 +232,9 @@ def test_other_observations_or_another_device_are_measured_again(tmp_path: Path)
         (("--weights", "best=x.npz"), "fig6", "--weights best=x.npz: allowed is ROLE=FILE"),
         (("--weights", "normal=x.npz"), "fig6", "each role once"),
         (("--weights", "mse=nowhere.npz"), "fig6", "no such weights file: nowhere.npz"),
+        (("--weights", "mse=NET"), "fig6", "--weights of mse: allowed are those that fig6 uses: normal"),
         (("--seed", "-1"), "fig6", "seed -1"),
+        (("--out", "/dev/null"), "fig6", "--out /dev/null is no folder: allowed is a folder"),
         (("--device", "tpu"), "fig6", "tpu"),
     ],
 )
@@ -227,6 +242,7 @@ def test_mistakes_are_one_line(
     files: tuple[Path, Path], tmp_path: Path, more: tuple[str, ...], only: str, words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    more = tuple(text.replace("NET", str(files[0])) for text in more)
     assert main(command(files, tmp_path / "out", *more, only=only)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ")

@@ -484,7 +484,9 @@ def test_other_attacks_are_effects(context: Context) -> None:
     ("more", "words"),
     [
         (["--images", "1"], "images 1: allowed is >= 2"),
+        (["--images", "5000"], "images 5,000: allowed is 2 ... 40"),
         (["--radius", "0"], "radius 0: allowed is > 0"),
+        (["--step-size", "0"], "--step-size '0': allowed is above 0, up to 1,"),
         (["--cutoff", "23"], "cut-off 23: allowed is 0 ... 22 with mask disc"),
         (["--mask", "square", "--cutoff", "16"], "cut-off 16: allowed is 0 ... 15 with mask square"),
         (["--mask", "ring"], "mask 'ring'"),
