@@ -34,11 +34,11 @@ def draw(measurement: Measurement, names: str) -> Figure:
         figure = new_figure(11.4, 4.3)
         for panel, (ratios, title) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
             _panel(panel, ratios)
-            mark_cutoff(panel, settings.cutoff, below=True)
+            mark_cutoff(panel, settings.cutoff)
             panel.set(title=title, xlabel="cut-off (cycles per image)")
         first = figure.axes[0]
         first.set_ylabel("low-frequency ratio τ")
-        figure.legend(*first.get_legend_handles_labels(), loc="outside lower left", ncols=4)
+        figure.legend(*first.get_legend_handles_labels(), loc="outside lower left", ncols=5)
         figure.suptitle(
             f"{names}; {measurement.n:,} random CIFAR-10 test images; mean τ, 95 % intervals shaded",
             x=0.01, ha="left", fontsize=10,

@@ -17,6 +17,7 @@ from deep_check.experiments.spectrum_axes_picture import UNIT, in_signs, mark_cu
 from theory_sim.picture_style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE, new_figure
 
 AXIS = "frequency |k| (cycles per image)"
+BELOW: Any = {"loc": "upper left", "bbox_to_anchor": (0, -0.14), "ncols": 2}  # within the panel curves run everywhere
 
 
 def draw(
@@ -29,7 +30,7 @@ def draw(
     """A row for |F(δ)|, a row for the log-spectrum difference, whichever is given; logarithmic: the first map."""
     rows = [part for part in (modulus, difference) if part is not None]
     with rc_context(STYLE):
-        figure = new_figure(10.2, 4.1 * len(rows) + 0.3)
+        figure = new_figure(10.2, 4.7 * len(rows) + 0.4)
         panels = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(1, 1.35))
         letters = iter("ab")
         for line in panels:
@@ -77,7 +78,7 @@ def _moduli(figure: Figure, line: Any, part: concentration.Measurement, letter: 
     panel.set_ylim(limits)  # the images' range would leave nothing to be seen of δ
     mark_cutoff(panel, settings.cutoff)
     panel.set(xlabel=AXIS, ylabel="|F| over its mean", title="density over rings, 95 % intervals shaded")
-    panel.legend()
+    panel.legend(**BELOW)
 
 
 def _differences(figure: Figure, line: Any, part: log_difference.Measurement, letter: str) -> None:
@@ -99,7 +100,7 @@ def _differences(figure: Figure, line: Any, part: log_difference.Measurement, le
     mark_cutoff(line[1], settings.cutoff)
     line[1].set(xlabel=AXIS, ylabel="20·|ln|F(x+δ)| − ln|F(x)||", title="means over rings, 95 % intervals shaded")
     line[1].set_ylim(bottom=0)
-    line[1].legend()
+    line[1].legend(**BELOW)
 
 
 def _curve(panel: Any, values: Any, colour: str, dashes: Any, words: str) -> None:

@@ -29,14 +29,9 @@ def name_axes(panel: Any, *, horizontal: bool = True, vertical: bool = True) -> 
         panel.set_ylabel("vertical frequency\n(cycles per image)")
 
 
-def mark_cutoff(panel: Any, cutoff: float, *, below: bool = False) -> None:
-    """A line at the cut-off with its name at the upper end, or below at the lower one, where curves are at the top."""
-    panel.axvline(cutoff, color=GREY, linewidth=0.8)
-    panel.annotate(
-        f"cut-off {cutoff:g}\nof the verdict", (cutoff, 0 if below else 1), xycoords=("data", "axes fraction"),
-        xytext=(3, 3 if below else -2), textcoords="offset points", ha="left", va="bottom" if below else "top",
-        fontsize=7, color=GREY,
-    )  # fmt: skip
+def mark_cutoff(panel: Any, cutoff: float) -> None:
+    """A line at the cut-off, which the legend names: within the panel a name would meet curves."""
+    panel.axvline(cutoff, color=GREY, linewidth=0.8, label=f"cut-off {cutoff:g}, of the verdict")
 
 
 def in_signs(title: str) -> str:

@@ -34,10 +34,10 @@ def test_axes_say_their_unit() -> None:
 
 def test_the_line_at_the_cutoff_has_its_name() -> None:
     panel = new_map_figure(3, 3).subplots()
-    for below in (False, True):
-        mark_cutoff(panel, 8.0, below=below)
-    assert [text.get_text() for text in panel.texts] == ["cut-off 8\nof the verdict"] * 2
-    assert [line.get_xdata()[0] for line in panel.lines] == [8.0] * 2
+    mark_cutoff(panel, 8.0)
+    (line,), words = panel.get_legend_handles_labels()
+    assert words == ["cut-off 8, of the verdict"]
+    assert list(line.get_xdata()) == [8.0, 8.0]
 
 
 def test_norms_have_one_spelling() -> None:
