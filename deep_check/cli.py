@@ -27,6 +27,7 @@ app = typer.Typer(
     name="deep_check",
     help="ResNets for CIFAR-10 on hand-written kernels, forward and backward, on the CPU and on a GPU.",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command()(selftest)

@@ -38,7 +38,7 @@ def test_replacing_is_whole_or_nothing(tmp_path: Path) -> None:
         with pytest.raises(type(mishap)):
             write([old, new, store], mishap)
         assert contents() == ["old", "", "old"]
-    with pytest.raises(InputError, match=r"cannot write .*old.nc and .*new.png: No space left"):
+    with pytest.raises(InputError, match=r"cannot write .*old.nc, .*new.png: No space left"):
         write([old, new], OSError(28, "No space left on device"))
     assert contents() == ["old", "", "old"]
     write([old, new, store])
@@ -62,3 +62,11 @@ def test_targets_are_checked_before_anything_runs(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=reason):
             check_target("--out", tmp_path / name, DATA_SUFFIXES)
     check_target("--out", tmp_path / "run.nc", DATA_SUFFIXES)
+
+
+def test_many_files_are_not_all_named(tmp_path: Path) -> None:
+    targets = [tmp_path / f"{i}.txt" for i in range(9)]
+    with pytest.raises(InputError) as caught, replacing(targets):
+        raise OSError(28, "No space left on device")
+    assert "2.txt and 6 more files: No space left on device" in str(caught.value)
+    assert "3.txt" not in str(caught.value)

@@ -22,6 +22,7 @@ app = typer.Typer(
     name="theory_sim",
     help="Is a frequency-domain theory of adversarial examples true, where exactly, and what does it predict?",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command()(verify)

@@ -197,3 +197,14 @@ def test_command_writes_a_page_from_a_ledger(content: build.Content, tmp_path: P
     page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert "eq14" in page.ids
     assert "eq3" not in page.ids
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["report", "--out", str(tmp_path / "file" / "x"), "--samples", "1000000"]) == 2
+    assert "file" in capsys.readouterr().err
+    if Path("/proc").is_dir():
+        assert main(["report", "--out", "/proc/x", "--samples", "1000000"]) == 2
+        assert "--out /proc/x: " in capsys.readouterr().err

@@ -435,7 +435,7 @@ def _claims() -> list[Claim]:
         Claim(
             "eq14",
             "relu",
-            "Δτ_l-Δτ_h: ' = (1-η̃)· + η(L_x-H_x)",
+            "(Δτ_l-Δτ_h)' = (1-η̃)(Δτ_l-Δτ_h) + η(L_x-H_x)",
             "the factor in front of η(L_x-H_x) is 2",
             "explicit ReLU training, no kink crossing",
             "[paper: Eq. 14]",
@@ -447,7 +447,7 @@ def _claims() -> list[Claim]:
         Claim(
             "eq14",
             "eq8",
-            "Δτ_l-Δτ_h: ' = (1-η̃)· + η(L_x-H_x)",
+            "(Δτ_l-Δτ_h)' = (1-η̃)(Δτ_l-Δτ_h) + η(L_x-H_x)",
             "the factor in front of η(L_x-H_x) is 2",
             by_eq8,
             "[paper: Eq. 14]",
@@ -550,7 +550,7 @@ def _claims() -> list[Claim]:
         ]
         for claim_id, statement, judge in (
             ("eq13", "energies: E' = (1-2η̃)E + η c", judge_eq13_smooth),
-            ("eq14", "Δτ_l-Δτ_h: ' = (1-η̃)· + η(L_x-H_x)", judge_eq14_smooth),
+            ("eq14", "(Δτ_l-Δτ_h)' = (1-η̃)(Δτ_l-Δτ_h) + η(L_x-H_x)", judge_eq14_smooth),
             ("eq15", "τ' - τ = η(Δτ_l τ_h - Δτ_h τ_l)/N' (also Eq. 9)", judge_eq15_smooth),
         ):
             rows.append(

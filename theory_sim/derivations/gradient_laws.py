@@ -284,7 +284,7 @@ def eq13(sums: str = "weights") -> Derivation:
         sums=sums,
         worlds=BY_EQ8,
     )
-    law = w_.suppose(EQ8, "Eq. 8 (for ReLU proved in eq8, with η̃ = 0)")
+    law = w_.suppose(EQ8, "Eq. 8 (from the definition of the network in eq8: exact for ReLU, with η̃ = 0)")
     energy = w_.define(Eq(E1[k], gh1[k] * conjugate(gh1[k])), "energy of one frequency after the step")
     energy = w_(op.insert, energy, law)
     polar = [w_.define(rule, "polar form: the paper's plane vectors") for rule in POLAR]
@@ -318,7 +318,7 @@ def eq13(sums: str = "weights") -> Derivation:
 
 def _cross_law(w_: Work) -> tuple[Line, Line]:
     """⟨ĝ,x̂⟩ of one frequency and what it is after the step under Eq. 8."""
-    law = w_.suppose(EQ8, "Eq. 8")
+    law = w_.suppose(EQ8, "Eq. 8 (from the definition of the network in eq8: exact for ReLU, with η̃ = 0)")
     half = Integer(1) / 2
     now = w_.define(
         Eq(inner[k], half * (gh[k] * conjugate(xh[k]) + conjugate(gh[k]) * xh[k])),

@@ -121,7 +121,7 @@ STYLE = """
 .derivation .operation { font-variant-caps: small-caps }
 .derivation .comparison { border-left: 4px solid #56B4E9; padding: .2em 1em; margin: 1em 0 }
 .derivation .comparison.differs { border-color: #D55E00 }
-.derivation math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "DejaVu Math TeX Gyre", math }
+math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "DejaVu Math TeX Gyre", math }
 .derivation .formula { overflow-x: auto; margin: .3em 0 }
 .derivation dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; align-items: baseline }
 .derivation dt { font-weight: 600 }
@@ -184,7 +184,10 @@ def html_page(sections: list[str], title: str) -> str:
 
 def errata_text(found: list[Erratum]) -> str:
     """For a terminal or a file."""
-    out = [f"{len(found)} places where what is printed differs from what follows; each is fair to what stays true."]
+    out = [
+        f"{len(found)} places where what is printed differs from what follows; each is fair to what stays true. Not "
+        "among them: what a hypothesis rules out."
+    ]
     for e in found:
         case = f", {e.case}" if e.case else ""
         out += ["", *_fold(f"{e.source}{case}: {KIND_WORDS[e.kind]}   (derive {e.derivation}, line {e.line})", "  ")]

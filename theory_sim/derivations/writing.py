@@ -7,7 +7,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from sympy import Basic, S
+from sympy import Basic, S, Sum
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
@@ -67,7 +67,7 @@ class _Text(StrPrinter):
     def _print_Pow(self, e: Any, rational: bool = False) -> str:
         if e.exp.is_Integer and e.exp > 0:
             base = self.parenthesize(e.base, 100 if not e.base.is_Symbol else 0)
-            if e.base.is_Symbol and ("‖" in base or base.endswith("²")):
+            if e.base.func is Sum or (e.base.is_Symbol and ("‖" in base or base.endswith("²"))):
                 base = f"({base})"
             return base + str(e.exp).translate(SUPERSCRIPTS)
         return str(super()._print_Pow(e, rational)).replace("**", "^")

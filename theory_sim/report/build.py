@@ -111,7 +111,8 @@ def evidence_words(row: dict[str, Any], version: str) -> str:
         return n if low is None else f"mean minus stated [{low:.4f}, {high:.4f}]; {n}"
     share = 100 * found["violations"] / found["n"] if found["n"] else 0.0
     bounds = "" if low is None or high is None else f" [{100 * low:.3g}, {100 * high:.3g}] %"
-    return f"{found['violations']:,} violate = {share:.3g} %{bounds}; worst margin {number(found['worst'])}; {n}"
+    how_many = f"{found['violations']:,} violate = {share:.3g} %" if found["violations"] else "none violates"
+    return f"{how_many}{bounds}; worst margin {number(found['worst'])}; {n}"
 
 
 def gather_derivations(
@@ -251,7 +252,7 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
     said = [row["printed"] for row in cases if row["printed"] is not None]
     if not said:
         said = [row["corrected"] for row in cases]
-    return ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
+    return ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(sorted(said)))
 
 
 def write(content: Content, folder: Path) -> list[Path]:

@@ -53,6 +53,10 @@ def report(
     require(seed >= 0, f"seed {seed}: allowed is >= 0")
     require(workers >= 0, f"workers {workers}: allowed is >= 0")
     _check_folder(out, "--out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # what cannot be made is known now, not minutes later
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror}: allowed is a folder that can be made") from None
     chosen = select(claims)
     measured = [] if deep is None else read_results(deep)
     stored = None if ledger is None else build.read_ledger(ledger)

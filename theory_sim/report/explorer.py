@@ -42,7 +42,7 @@ class Start:
 
 # Slider: least, largest, step.
 LIMITS = {
-    "q": (-4.0, 4.0, 0.01), "cutoff": (1, 49, 1), "alpha": (1.0, 3.0, 0.01), "alpha0": (0.0, 3.0, 0.01),
+    "q": (-6.0, 6.0, 0.01), "cutoff": (1, 49, 1), "alpha": (1.0, 3.0, 0.01), "alpha0": (0.0, 3.0, 0.01),
     "label": (-4.0, 4.0, 0.01), "angle": (-180.0, 180.0, 1.0),
 }  # fmt: skip
 
