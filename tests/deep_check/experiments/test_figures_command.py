@@ -188,7 +188,10 @@ def test_a_folder_of_the_other_command_is_refused_in_one_line(
     assert main(command(files, other)) == 2
     assert "weights a text there, others asked for" in capsys.readouterr().err
     assert main([*spectrum, "mse"]) == 0  # rows of networks that it does not measure are no part of the run
-    assert [row.claim for row in read_results(other / "results.json")] == ["fig6", "fig7", "fig8", "fig9", "fig10"]
+    claims = ["fig6", "fig7", "fig8", "fig9", "fig10"]
+    assert [row.claim for row in read_results(other / "results.json")] == claims
+    listed = json.loads((other / "spectrum.manifest.json").read_text())["files"]
+    assert {name.partition(".")[0] for name in listed} == {"results", *claims}
 
 
 @pytest.mark.usefixtures("undrawn")
