@@ -78,7 +78,7 @@
     const shade = '<rect class="reached" x="' + Math.min(zero, at(limit)) + '" y="' + box.y + '" width="' +
       Math.abs(at(limit) - zero) + '" height="' + box.h + '"/>';
     const frame = (title, ticks, py) => '<text class="title" x="0" y="12">' + title + "</text>" +
-      [-6, -3, 0, 3, 6].map((q) => '<text text-anchor="middle" x="' + at(q) + '" y="188">' + q + "</text>").join("") +
+      [-6, -4, -2, 0, 2, 4, 6].map((q) => '<text text-anchor="middle" x="' + at(q) + '" y="188">' + q + "</text>").join("") +
       '<text text-anchor="middle" x="' + at(3) + '" y="188">q</text>' +
       ticks.map((t) => '<line class="grid" x1="46" x2="346" y1="' + py(t) + '" y2="' + py(t) + '"/>' +
         '<text text-anchor="end" x="42" y="' + (py(t) + 4) + '">' + (t === 0 || Math.abs(t) >= 0.01 ? +t.toPrecision(2) : t.toExponential(0)) + "</text>").join("") +
