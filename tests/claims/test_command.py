@@ -103,7 +103,7 @@ BAD = [
     (["verify", "--deep", "nowhere.json"], "cannot read results nowhere.json"),
     (["verify", "--deep", "text.png"], "results text.png: is not JSON"),
     (["verify", "--deep", "half.json"], "results half.json: allowed are files of format"),
-    (["verify", "--counterexamples", "text.png"], "is a file"),
+    (["verify", "--counterexamples", "text.png"], "is no folder"),
     (["verify", "--checkpoint", "text.png"], "text.png"),
     (["replay", "nowhere.json"], "cannot read nowhere.json"),
     (["replay", "text.png"], "is not JSON"),

@@ -160,7 +160,7 @@ def test_a_page_that_is_too_large_is_refused(content: build.Content, tmp_path: P
         (["--samples", "0"], "allowed is >= 1"),
         (["--ledger", "missing.json"], "cannot read ledger"),
         (["--deep", "missing.json"], "cannot read results"),
-        (["--out", "file"], "is a file"),
+        (["--out", "file"], "is no folder"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -48,6 +48,7 @@ def verify(
     import time
 
     from theory_sim.errors import InputError, require
+    from theory_sim.files import PLOT_SUFFIXES, check_folder, check_target
 
     require(samples >= 1, f"samples {samples}: allowed is >= 1")
     require(seed >= 0, f"seed {seed}: allowed is >= 0")
@@ -55,14 +56,13 @@ def verify(
     if device == "cuda":
         raise InputError("device cuda: the ledger's engines run on the CPU; allowed are auto, cpu")
     require(device in DEVICES, f"device {device!r}: allowed are auto, cpu")
-    _check_folder(counterexamples, "--counterexamples")
+    check_folder("--counterexamples", counterexamples)
     for option, target in (("--json", json_file), ("--checkpoint", checkpoint)):
         if target is not None:
             require(not target.is_dir(), f"{option} {target}: is a folder")
-            _check_folder(target.parent, option, create=False)
+            require(target.parent.is_dir(), f"{option} {target}: no such folder {target.parent}")
+            check_folder(option, target.parent)
     if plot is not None:
-        from theory_sim.files import PLOT_SUFFIXES, check_target
-
         check_target("--plot", plot, PLOT_SUFFIXES)
 
     from theory_sim.claims.ledger import Settings
@@ -155,20 +155,6 @@ def _with_measured(names: str | None, rows: list[Finding]) -> tuple[list[Claim],
     found = [row for row in rows if row.claim in wanted]
     others = ",".join(name for name in names.split(",") if name.strip() not in [row.claim for row in found])
     return (select(others) if others or not found else []), found
-
-
-def _check_folder(folder: Path, option: str, create: bool = True) -> None:
-    """InputError unless the folder can be written (the nearest existing one, if it may be created later)."""
-    import os
-
-    from theory_sim.errors import require
-
-    there = folder
-    while create and not there.exists() and there != there.parent:
-        there = there.parent
-    require(there.exists(), f"{option}: no such folder {there}")
-    require(there.is_dir(), f"{option}: {there} is a file")
-    require(os.access(there, os.W_OK), f"{option}: folder {there} is not writable")
 
 
 def _write_counterexamples(folder: Path, rows: list[LedgerRow]) -> dict[str, str]:

@@ -42,17 +42,18 @@ def report(
     """
     import time
 
-    from theory_sim.claims.command import _check_folder, select
+    from theory_sim.claims.command import select
     from theory_sim.derivations import catalogue
     from theory_sim.empirical import read_results
     from theory_sim.errors import InputError, require
+    from theory_sim.files import check_folder
     from theory_sim.progress import Progress
     from theory_sim.report import build
 
     require(samples >= 1, f"samples {samples}: allowed is >= 1")
     require(seed >= 0, f"seed {seed}: allowed is >= 0")
     require(workers >= 0, f"workers {workers}: allowed is >= 0")
-    _check_folder(out, "--out")
+    check_folder("--out", out)
     try:
         out.mkdir(parents=True, exist_ok=True)  # what cannot be made is known now, not minutes later
     except OSError as error:
