@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from PIL import Image
 
 import theory_sim
 from theory_sim.cli import main
-from theory_sim.command_line import _interrupt
+from theory_sim.command_line import _interrupt, interruptible
 
 SMALL = ["--set", "dim=33", "--set", "width=8", "--set", "cutoff=4", "--set", "n_steps=20"]
 
@@ -331,3 +332,12 @@ def test_an_interrupt_within_llvm_comes_a_moment_later() -> None:
     with pytest.raises(KeyboardInterrupt):
         go_on("/x/llvmlite/binding/executionengine.py")
     assert went_on == ["went on"]
+
+
+def test_the_handler_of_interrupts_is_the_callers_again() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["--version"]) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    with interruptible():
+        usual = before is signal.default_int_handler  # else another's is left alone
+        assert signal.getsignal(signal.SIGINT) is (_interrupt if usual else before)

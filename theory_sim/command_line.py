@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -25,10 +26,13 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     little memory: one line `error: ...` on stderr, code 2. Ctrl-C: 130. A reader of
     stdout that has left: 141, silently.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with interruptible():
+        return _run(app, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         _print_any_name(stream)
-    interruptible()
     try:
         code = app(args=arguments or ["--help"], standalone_mode=False)
         sys.stdout.flush()
@@ -54,16 +58,21 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else OK
 
 
-def interruptible() -> None:
+@contextmanager
+def interruptible() -> Iterator[None]:
     """Let Ctrl-C through where it would be lost: in the main thread, unless somebody has a handler of his own.
 
     An exception raised while LLVM calls Python back is printed and forgotten, so that one is raised a moment later.
     """
-    if (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        and threading.current_thread() is threading.main_thread()
-    ):
+    main = threading.current_thread() is threading.main_thread()
+    usual = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
         signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
