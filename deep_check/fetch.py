@@ -115,10 +115,16 @@ class _Download:
                     done += len(piece)
                     self._report(done, max(total, done))
             except requests.exceptions.RequestException as error:
-                raise InputError(
-                    f"{url}: the connection broke after {done:,} of {total:,} bytes ({_reason(error)}); "
-                    "the same command goes on from there"
-                ) from None
+                raise _broken(url, done, total, _reason(error)) from None
+        if done < total:  # which older versions of requests do not notice
+            raise _broken(url, done, total, "nothing more came")
+
+
+def _broken(url: str, done: int, total: int, reason: str) -> InputError:
+    return InputError(
+        f"{url}: the connection broke after {done:,} of {total:,} bytes ({reason}); "
+        "the same command goes on from there"
+    )  # fmt: skip
 
 
 def _reason(error: BaseException) -> str:
