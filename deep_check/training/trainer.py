@@ -243,9 +243,10 @@ def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -
 def _draw(folder: Path, log: list[dict[str, Any]], words: str) -> None:
     from deep_check.training.picture import draw
 
+    figure = draw(log, words)
     with replacing([folder / name for name in PICTURES]) as fresh:
         for path in fresh:
-            save_figure(draw(log, words), path)
+            save_figure(figure, path)
 
 
 def _write(path: Path, text: str) -> None:

@@ -91,6 +91,14 @@ def test_page_says_verdicts_n_intervals_and_seeds(content: build.Content, report
     assert len(text.encode()) < build.MOST_BYTES
 
 
+def test_contents_say_how_much_there_is(content: build.Content, report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    assert f'href="#errata">Errata</a> <span class="soft">{len(content.errata)} places</span>' in text
+    assert 'href="#measured">Measured on networks</a> <span class="soft">1 figure</span>' in text
+    two = replace(content, measured=[finding(), finding(claim="fig2", figure="2")])
+    assert 'networks</a> <span class="soft">2 figures</span>' in build.page(two)
+
+
 def test_json_beside_the_page_replays(report: Path) -> None:
     file = report.with_suffix(".json")
     assert json.loads(file.read_text(encoding="utf-8"))["format"] == build.FORMAT
