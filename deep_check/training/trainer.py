@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_check.checks import check_precision
-from deep_check.data import digest
+from deep_check.experiments.manifest import data_facts
 from deep_check.ops.augment_cpu import augment
 from deep_check.training.card import CARD, title, write_card
 from deep_check.training.checkpoint import NAME as CHECKPOINT
@@ -80,7 +80,11 @@ def train(
     require(n >= recipe.batch_size, f"batch_size {recipe.batch_size}: allowed is <= {n}, the number of images")
     steps = steps_of(recipe, device, precision)
     run = {"device": device, "precision": precision}
-    identity = {"recipe": recipe.as_dict(), "images": _fingerprint(training), "run": run}
+    identity = {
+        "recipe": recipe.as_dict(),
+        "images": data_facts(training.images, training.labels, training.notes),
+        "run": run,
+    }
     log: list[dict[str, Any]] = []
     observed: dict[str, list[dict[str, Any]]] = {OBSERVED: [], PREDICTED: []}  # file -> rows
     epoch, place, sums = 0, 0, [0.0, 0.0]
@@ -221,11 +225,6 @@ def _unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _steps_done(log: list[dict[str, Any]], place: int) -> int:
     """After the epochs of the log and `place` batches of the next."""
     return (log[-1]["step"] if log else 0) + place
-
-
-def _fingerprint(data: Cifar10) -> dict[str, Any]:
-    """How many images, and a digest of them and their labels."""
-    return {"n": len(data.labels), "digest": digest({"images": data.images, "labels": data.labels})}
 
 
 def _require_same(wanted: dict[str, Any], found: dict[str, Any], folder: Path) -> None:
