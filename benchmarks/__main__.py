@@ -11,7 +11,12 @@ import typer
 from benchmarks import results, theory
 from theory_sim.errors import InputError, require
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Our code beside its peers, timed in one run.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Our code beside its peers, timed in one run.",
+)
 
 
 @app.callback()

@@ -67,15 +67,12 @@ def attack(
     from deep_check.resnet import ResNet
     from deep_check.square import Square, run_square
     from theory_sim.errors import require
-    from theory_sim.files import check_folder, check_target
+    from theory_sim.files import check_target
     from theory_sim.intervals import wilson
     from theory_sim.progress import Progress
 
     if out is not None:
-        require(out.suffix == ".npz", f"--out {out}: allowed are files ending in .npz")
-        check_folder("--out", out.parent)
-        if out.parent.is_dir():
-            check_target("--out", out, (".npz",))
+        check_target("--out", out, (".npz",), make=True)
     allowed = (*METHODS, "square", "noise")
     require(method in allowed, f"method {method!r}: allowed are {', '.join(allowed)}")
     require(target is None or method in METHODS, f"target {target!r} of {method}: allowed is none")

@@ -14,12 +14,18 @@ SHOWN = 3  # files that an error names
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
-    """Raise InputError, before anything is computed, if `path` cannot become a result of one of the `suffixes`."""
+def check_target(option: str, path: Path, suffixes: Sequence[str], *, make: bool = False) -> None:
+    """Raise InputError, before anything is computed, if `path` cannot become a result of one of the `suffixes`.
+
+    make: its folder will be made if it is not there.
+    """
     require(path.suffix in suffixes, f"{option} {path}: allowed are files ending in {', '.join(suffixes)}")
     folder = path.parent
-    require(folder.is_dir(), f"{option} {path}: no such folder {folder}")
-    require(os.access(folder, os.W_OK), f"{option} {path}: folder {folder} is not writable")
+    if make:
+        check_folder(option, folder)
+    else:
+        require(folder.is_dir(), f"{option} {path}: no such folder {folder}")
+        require(os.access(folder, os.W_OK), f"{option} {path}: folder {folder} is not writable")
     if path.suffix == ".zarr":
         # An existing folder is replaced whole: only one that is a Zarr store can be meant.
         store = any((path / name).is_file() for name in (".zgroup", "zarr.json"))
